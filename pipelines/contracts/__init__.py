@@ -1,0 +1,1 @@
+"""What every table holds. One schema a table, `enforce` to keep them, `vocabulary` for the words."""

@@ -1,0 +1,69 @@
+"""Keeping contracts: split what arrives, refuse what we computed wrongly."""
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaError, SchemaErrors
+
+
+class ContractError(ValueError):
+    """A frame of our own making does not keep its contract: a defect, not bad data."""
+
+
+def split(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows that keep `contract`, and the others with their `reasons`. No row is lost.
+
+    Args:
+        frame: Columns and types of the contract.
+        contract: Its checks say which rows are good; of rows that share a key all are bad.
+    Returns:
+        `(good, rejected)`; `rejected` has a further column `reasons`, such as `value: in_range(-1e12, 1e12)`.
+    Raises:
+        ContractError: Columns are missing, surplus or of another type: no row could be judged.
+    """
+    try:
+        return contract.validate(frame, lazy=True), frame.clear().with_columns(reasons=pl.lit(""))
+    except SchemaErrors as error:
+        cases = error.failure_cases
+        if cases["index"].null_count():
+            raise ContractError(_told(contract, cases)) from None
+    except SchemaError as error:
+        raise ContractError(f"{contract.name}: {error}") from None
+    reasons = cases.group_by(row=pl.col("index").cast(pl.UInt32)).agg(
+        reasons=pl.concat_str("column", "check", separator=": ", ignore_nulls=True).unique().sort().str.join("; ")
+    )
+    marked = frame.with_row_index("row").join(reasons, on="row", how="left", maintain_order="left").drop("row")
+    return marked.filter(pl.col("reasons").is_null()).drop("reasons"), marked.drop_nulls("reasons")
+
+
+def conform(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> pl.DataFrame:
+    """`frame` with `day` added and columns in the contract's order, every rule kept.
+
+    Raises:
+        ContractError: A rule is broken; names the table, the rules and examples.
+    """
+    time = (contract.metadata or {}).get("time")
+    if time is not None:
+        frame = frame.with_columns(day=pl.col(time).dt.date())
+    missing = [name for name in contract.columns if name not in frame.columns]
+    if missing:
+        raise ContractError(f"{contract.name}: columns {missing} are missing; found {frame.columns}")
+    frame = frame.select(list(contract.columns))
+    good, rejected = split(frame, contract)
+    if not rejected.is_empty():
+        raise ContractError(f"{contract.name}: {rejected.height} of {frame.height} rows: {rejected['reasons'][0]}")
+    return good
+
+
+def empty(contract: pa.DataFrameSchema) -> pl.DataFrame:
+    """No rows, with the columns and types of `contract`."""
+    return pl.DataFrame(schema={name: column.dtype.type for name, column in contract.columns.items()})
+
+
+def lineage_columns(contract: pa.DataFrameSchema) -> list[str]:
+    """Columns that say how a row came to be, not what it says."""
+    return [name for name, column in contract.columns.items() if (column.metadata or {}).get("lineage")]
+
+
+def _told(contract: pa.DataFrameSchema, cases: pl.DataFrame) -> str:
+    told = cases.select(pl.concat_str("column", "check", "failure_case", separator=" ", ignore_nulls=True)).unique()
+    return f"{contract.name}: {'; '.join(sorted(told.to_series().to_list())[:5])}"

@@ -1,0 +1,43 @@
+"""Machines: what people have declared about each machine."""
+
+import polars as pl
+
+from pipelines.contracts.contract import TIME, between, column, contract, machine_id, named, one_of, source
+from pipelines.contracts.vocabulary import CRITICALITIES
+
+LIMITS = pl.List(pl.Struct({"sensor": pl.String, "low": pl.Float64, "high": pl.Float64}))
+MODES = pl.List(
+    pl.Struct(
+        {
+            "failure_mode": pl.String,
+            "sensor": pl.String,
+            "threshold": pl.Float64,
+            "direction": pl.String,
+            "skill": pl.String,
+            "repair_h": pl.Float64,
+        }
+    )
+)
+
+MACHINES = contract(
+    "machines",
+    "One machine of the register.",
+    {
+        "source": source(),
+        "machine_id": machine_id(),
+        "machine_class": column(pl.String(), "Kind of machine, such as pump.", named()),
+        "site": column(pl.String(), "Where it stands.", named()),
+        "criticality": column(pl.String(), "What its loss costs the plant.", one_of(CRITICALITIES)),
+        "running_sensor": column(pl.String(), "Sensor that tells running from stopped.", named(), null="not declared"),
+        "running_above": column(
+            pl.Float64(), "The machine runs above this value.", between(-1e12, 1e12), null="not declared"
+        ),
+        "healthy_from": column(TIME, "Start of its known-good span, in event time.", null="not declared"),
+        "healthy_until": column(TIME, "End of its known-good span, excluded.", null="not declared"),
+        "nominal_limits": column(LIMITS, "Limits of normal operation by sensor."),
+        "failure_modes": column(MODES, "Declared ends of life: sensor, threshold, and the repair each needs."),
+        "register_version": column(pl.String(), "sha256 of the register file that said so.", lineage=True),
+    },
+    key=("machine_id",),
+    time=None,
+)

@@ -1,0 +1,31 @@
+"""Every contract by table name, in the order data flows."""
+
+from types import MappingProxyType
+
+from pipelines.contracts.alarms import ALARMS
+from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
+from pipelines.contracts.decisions import DECISIONS
+from pipelines.contracts.forecasts import FORECASTS
+from pipelines.contracts.health_index import HEALTH_INDEX
+from pipelines.contracts.labels import LABELS
+from pipelines.contracts.machines import MACHINES
+from pipelines.contracts.readings import READINGS
+from pipelines.contracts.verdicts import VERDICTS_TABLE
+from pipelines.contracts.window_features import WINDOW_FEATURES
+from pipelines.contracts.work_orders import WORK_ORDERS
+
+CONTRACTS = MappingProxyType(
+    {
+        "readings": READINGS,
+        "labels": LABELS,
+        "machines": MACHINES,
+        "window_features": WINDOW_FEATURES,
+        "anomaly_scores": ANOMALY_SCORES,
+        "alarms": ALARMS,
+        "verdicts": VERDICTS_TABLE,
+        "health_index": HEALTH_INDEX,
+        "forecasts": FORECASTS,
+        "decisions": DECISIONS,
+        "work_orders": WORK_ORDERS,
+    }
+)

@@ -1,0 +1,46 @@
+"""The words that tables, rules and people share. Free of heavy imports: anything may read it."""
+
+from types import MappingProxyType
+
+QUALITIES = ("good", "uncertain", "bad")
+"""How far the sender trusts a reading (OPC UA); `bad` readings are kept but never computed with."""
+
+STATES = ("running", "stopped", "mixed", "unknown")
+"""Of a machine in a window; `mixed` starts, stops or idles inside it, `unknown` has no declared running rule."""
+
+VERDICTS = ("credible", "suspect", "false_positive", "needs_evidence")
+ACTIONS = ("monitor", "inspect", "ask", "plan")
+CRITICALITIES = ("low", "medium", "high")
+URGENCIES = ("none", "low", "medium", "high")
+
+NO_SCORE = ("not_running", "no_baseline")
+"""Why a window has no anomaly score."""
+
+NO_TTF = ("no_threshold", "too_little_data", "no_recent_data", "not_degrading", "beyond_horizon")
+"""Why a forecast names no time to failure."""
+
+UNITS = MappingProxyType(
+    {
+        "mm_s": "mm/s",
+        "m3_h": "m3/h",
+        "bar": "bar",
+        "rpm": "1/min",
+        "pct": "%",
+        "a": "A",
+        "c": "degC",
+        "kw": "kW",
+        "h": "h",
+        "s": "s",
+    }
+)
+"""Unit by the suffix of a name: `vibration_mm_s` is in mm/s, `time_to_failure_h` in h."""
+
+
+def unit_of(name: str) -> str | None:
+    """Unit a sensor or column name states by its suffix; None where it states none.
+
+    Example:
+        >>> unit_of("vibration_mm_s"), unit_of("sensor_04")
+        ('mm/s', None)
+    """
+    return next((unit for suffix, unit in UNITS.items() if name.endswith("_" + suffix)), None)
