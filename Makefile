@@ -1,0 +1,41 @@
+# The front door. Every target sets itself up: .venv is made from requirements.lock when it is missing or older.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-all check lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.ready ## a simulated plant through the whole graph: machines at risk and the plan
+	$(BIN)/smartmaint demo
+
+up: .venv/.ready ## the same graph in the Dagster UI, until stopped
+	$(BIN)/smartmaint up
+
+test: .venv/.ready ## every test that needs no server and no patience
+	$(BIN)/pytest -m "not slow and not service"
+
+test-all: .venv/.ready ## every test; those whose server is absent say so
+	$(BIN)/pytest
+
+check: .venv/.ready ## lint, format, types and definitions: exactly what CI checks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/dg check defs
+
+# bench: placeholder; the target and its recipe come with the first benchmark.
+
+lock: .venv/.ready ## resolve the versions anew into requirements.lock
+	$$(command -v uv || echo $(BIN)/uv) pip compile --universal --python-version 3.11 --generate-hashes \
+		--extra dev pyproject.toml -o requirements.lock -q
+
+clean: ## remove .venv and what the tools left; data/home stays
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.ready: requirements.lock pyproject.toml .ci/bootstrap
+	@PYTHON="$(PYTHON)" .ci/bootstrap

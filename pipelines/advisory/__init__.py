@@ -1,0 +1,1 @@
+"""What to do about it: decisions, a plan of who does what when, and its words."""

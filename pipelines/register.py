@@ -1,0 +1,220 @@
+"""The machine register: what people declare about sources and machines, read from one TOML file."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from pipelines.contracts.vocabulary import CRITICALITIES
+
+WINDOW = "10m"
+WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
+SPAN_KEYS = {"healthy"}
+SOURCE_KEYS = {"importer", "window"} | SPAN_KEYS
+MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures"} | SPAN_KEYS
+FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}
+
+Span = tuple[datetime, datetime]
+
+
+class RegisterError(ValueError):
+    """The register says something that cannot be read; the message names the entry and what is expected."""
+
+
+@dataclass(frozen=True)
+class FailureMode:
+    """A declared end of life: the sensor's value at which the function counts as lost."""
+
+    failure_mode: str
+    sensor: str
+    threshold: float
+    direction: str = "above"
+    skill: str = "mechanical"
+    repair_h: float = 4.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine. `healthy` is its known-good span in event time; None where the source's holds or none is known."""
+
+    machine_id: str
+    machine_class: str = "unspecified"
+    site: str = "unspecified"
+    criticality: str = "medium"
+    running: tuple[str, float] | None = None
+    healthy: Span | None = None
+    nominal: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    failures: tuple[FailureMode, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One plant, line or data set: how its files are read and how long its windows are."""
+
+    name: str
+    importer: str = "readings"
+    window: str = WINDOW
+    healthy: Span | None = None
+
+
+@dataclass(frozen=True)
+class Register:
+    """Everything declared. `version` changes with any character of the file."""
+
+    version: str
+    sources: Mapping[str, Source]
+    machines: Mapping[str, Machine]
+
+    def source(self, name: str) -> Source:
+        """What is declared of a source; the defaults where nothing is."""
+        return self.sources.get(name, Source(name))
+
+    def machines_frame(self, source: str) -> pl.DataFrame:
+        """The machines of one source, in the columns of the `machines` contract, rows in order of id."""
+        from pipelines.contracts.enforce import empty  # pandera loads when a step needs it
+        from pipelines.contracts.machines import MACHINES
+
+        span = self.source(source).healthy
+        ids = sorted(name for name in self.machines if name.startswith(f"{source}."))
+        rows = [_row(source, self.machines[name], span, self.version) for name in ids]
+        return pl.DataFrame(rows, schema=empty(MACHINES).schema)
+
+
+def parse_register(text: str) -> Register:
+    """Read the register.
+
+    Raises:
+        RegisterError: Not TOML, an unknown key, a wrong type, a duplicate machine, a machine of no source.
+    """
+    try:
+        declared = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RegisterError(f"not readable as TOML: {error}") from None
+    _known(declared, {"sources", "machines"}, "the top level")
+    sources = {name: _source(name, entry) for name, entry in declared.get("sources", {}).items()}
+    machines: dict[str, Machine] = {}
+    for number, entry in enumerate(declared.get("machines", []), start=1):
+        machine = _machine(f"machine {number}", entry)
+        if machine.machine_id in machines:
+            raise RegisterError(f"machine {number}: {machine.machine_id!r} is declared twice; keep one entry")
+        machines[machine.machine_id] = machine
+    return Register(hashlib.sha256(text.encode()).hexdigest()[:16], sources, machines)
+
+
+def _source(name: str, entry: Mapping[str, Any]) -> Source:
+    where = f"sources.{name}"
+    _known(entry, SOURCE_KEYS, where)
+    window = entry.get("window", WINDOW)
+    if window not in WINDOWS:
+        raise RegisterError(f"{where}: window is {window!r}; expected one of {', '.join(WINDOWS)}")
+    return Source(name, str(entry.get("importer", "readings")), window, _span(entry, where))
+
+
+def _machine(where: str, entry: Mapping[str, Any]) -> Machine:
+    _known(entry, MACHINE_KEYS, where)
+    name = entry.get("id")
+    if not isinstance(name, str) or "." not in name:
+        raise RegisterError(f'{where}: id is {name!r}; expected text like "plant.pump-1": source, dot, machine')
+    where = f"machine {name!r}"
+    criticality = entry.get("criticality", "medium")
+    if criticality not in CRITICALITIES:
+        raise RegisterError(f"{where}: criticality is {criticality!r}; expected one of {', '.join(CRITICALITIES)}")
+    return Machine(
+        machine_id=name,
+        machine_class=str(entry.get("class", "unspecified")),
+        site=str(entry.get("site", "unspecified")),
+        criticality=criticality,
+        running=_running(entry, where),
+        healthy=_span(entry, where),
+        nominal={
+            sensor: _limits(pair, f"{where}, nominal {sensor}") for sensor, pair in entry.get("nominal", {}).items()
+        },
+        failures=tuple(_failure(mode, f"{where}, failure {n}") for n, mode in enumerate(entry.get("failures", []), 1)),
+    )
+
+
+def _failure(entry: Mapping[str, Any], where: str) -> FailureMode:
+    _known(entry, FAILURE_KEYS, where)
+    for key in ("mode", "sensor", "threshold"):
+        if key not in entry:
+            raise RegisterError(f"{where}: {key} is missing; expected mode, sensor and threshold")
+    direction = entry.get("direction", "above")
+    if direction not in ("above", "below"):
+        raise RegisterError(f"{where}: direction is {direction!r}; expected above or below")
+    return FailureMode(
+        failure_mode=str(entry["mode"]),
+        sensor=str(entry["sensor"]),
+        threshold=_number(entry["threshold"], f"{where}, threshold"),
+        direction=direction,
+        skill=str(entry.get("skill", "mechanical")),
+        repair_h=_number(entry.get("repair_hours", 4.0), f"{where}, repair_hours"),
+    )
+
+
+def _running(entry: Mapping[str, Any], where: str) -> tuple[str, float] | None:
+    rule = entry.get("running")
+    if rule is None:
+        return None
+    if not isinstance(rule, dict) or set(rule) != {"sensor", "above"}:
+        raise RegisterError(f'{where}: running is {rule!r}; expected {{ sensor = "speed_rpm", above = 100.0 }}')
+    return str(rule["sensor"]), _number(rule["above"], f"{where}, running above")
+
+
+def _span(entry: Mapping[str, Any], where: str) -> Span | None:
+    span = entry.get("healthy")
+    if span is None:
+        return None
+    if not (isinstance(span, list) and len(span) == 2 and all(isinstance(at, datetime) and at.tzinfo for at in span)):
+        raise RegisterError(
+            f"{where}: healthy is {span!r}; expected [from, until] as times with a zone, such as 2026-01-01T00:00:00Z"
+        )
+    since, until = (at.astimezone(UTC) for at in span)
+    if since >= until:
+        raise RegisterError(f"{where}: healthy ends at {until} before it begins at {since}")
+    return since, until
+
+
+def _limits(pair: Any, where: str) -> tuple[float, float]:
+    if not (isinstance(pair, list) and len(pair) == 2):
+        raise RegisterError(f"{where}: found {pair!r}; expected [low, high]")
+    low, high = (_number(value, where) for value in pair)
+    if low >= high:
+        raise RegisterError(f"{where}: low {low} is not below high {high}")
+    return low, high
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+        raise RegisterError(f"{where}: found {value!r}; expected a number")
+    return float(value)
+
+
+def _known(entry: Any, keys: set[str], where: str) -> None:
+    if not isinstance(entry, dict):
+        raise RegisterError(f"{where}: found {entry!r}; expected a table with {', '.join(sorted(keys))}")
+    if surplus := sorted(set(entry) - keys):
+        raise RegisterError(f"{where}: unknown {', '.join(surplus)}; known are {', '.join(sorted(keys))}")
+
+
+def _row(source: str, machine: Machine, span: Span | None, version: str) -> dict[str, Any]:
+    healthy = machine.healthy or span
+    return {
+        "source": source,
+        "machine_id": machine.machine_id,
+        "machine_class": machine.machine_class,
+        "site": machine.site,
+        "criticality": machine.criticality,
+        "running_sensor": machine.running[0] if machine.running else None,
+        "running_above": machine.running[1] if machine.running else None,
+        "healthy_from": healthy[0] if healthy else None,
+        "healthy_until": healthy[1] if healthy else None,
+        "nominal_limits": [
+            {"sensor": s, "low": low, "high": high} for s, (low, high) in sorted(machine.nominal.items())
+        ],
+        "failure_modes": [vars(mode) for mode in machine.failures],
+        "register_version": version,
+    }
