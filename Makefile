@@ -25,7 +25,7 @@ check: .venv/.ready ## lint, format, types and definitions: exactly what CI chec
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/dg check defs
+	DAGSTER_HOME= DG_CLI_CONFIG=.ci/dg.toml $(BIN)/dg check defs
 
 # bench: placeholder; the target and its recipe come with the first benchmark.
 

@@ -1,1 +1,1 @@
-"""What to do about it: decisions, a plan of who does what when, and its words."""
+"""Advisory: what to do about each machine, and who does it when."""

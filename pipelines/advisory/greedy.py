@@ -1,12 +1,13 @@
 """A plan by rule of thumb: quick, always there, and the measure of what the solver gains."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 
 from pipelines.advisory.problem import Place, Problem, Span, Task, place_cost
 
 
 def greedy(problem: Problem) -> dict[str, Place]:
-    """Each job, the weightiest and then the most urgent first, where it costs least among what is left.
+    """Each job, the weightiest first and then the most urgent, where it costs least among what is left.
 
     Args:
         problem: What is planned.
@@ -14,17 +15,38 @@ def greedy(problem: Problem) -> dict[str, Place]:
         Place by work order id; a job for which nothing is left is missing.
     """
     placed: dict[str, Place] = {}
-    taken: dict[str, list[Span]] = {}
+    people: defaultdict[str, list[Span]] = defaultdict(list)
+    machines: defaultdict[str, list[Span]] = defaultdict(list)
     for task in sorted(problem.tasks, key=lambda task: (-task.job.priority, task.due, task.job.work_order_id)):
-        machine = f"machine {task.job.machine_id}"
-        places = []
-        for technician in task.starts:
-            busy = sorted(taken.get(f"technician {technician}", []) + taken.get(machine, []))
-            places += _candidates(task, technician, busy)
-        if not places:
-            continue
-        best = min(places, key=lambda place: (_cost(place, task, problem), place.technician))
-        placed[task.job.work_order_id] = best
-        for resource in (f"technician {best.technician}", machine):
-            taken.setdefault(resource, []).append((best.start, best.start + task.size))
+        places = [
+            place
+            for technician in task.starts
+            for place in _candidates(task, technician, people[technician] + machines[task.job.machine_id])
+        ]
+        if places:
+            best = min(places, key=lambda place: (place_cost(task, place, problem.settings), place.technician))
+            placed[task.job.work_order_id] = best
+            people[best.technician].append((best.start, best.start + task.size))
+            machines[task.job.machine_id].append((best.start, best.start + task.size))
     return placed
+
+
+def _candidates(task: Task, technician: str, taken: Sequence[Span]) -> list[Place]:
+    """The first free start with one technician, and where the job stands if that is free."""
+    stood = [place.start for place in (task.standing,) if place and place.technician == technician]
+    starts = (
+        _first_free(runs, task.size, taken) for runs in (task.starts[technician], [(start, start) for start in stood])
+    )
+    return [Place(technician, start) for start in starts if start is not None]
+
+
+def _first_free(runs: Sequence[Span], size: int, taken: Sequence[Span]) -> int | None:
+    """First start in `runs` (last cell included) with `size` cells free of `taken`; None if there is none."""
+    for first, last in runs:
+        start = first
+        for taken_from, taken_until in sorted(taken):
+            if taken_from < start + size and start < taken_until:
+                start = taken_until
+        if start <= last:
+            return start
+    return None

@@ -212,8 +212,8 @@ def pose(
     return Problem(tasks, kept, hopeless, grid, grid.floor(until), settings)
 
 
-def place_cost(task: Task, start: int, settings: Settings) -> int:
-    """Cost of starting one job in cell `start`, wherever it stood before."""
+def delay_cost(task: Task, start: int, settings: Settings) -> int:
+    """Cost of lateness and waiting of one job that starts in cell `start`."""
     late = max(0, start + task.size - task.due)
     return task.job.priority * (settings.late * late + settings.wait * start)
 
@@ -223,6 +223,12 @@ def move_cost(task: Task, settings: Settings) -> int:
     return 0 if task.standing is None else task.job.priority * settings.move
 
 
+def place_cost(task: Task, place: Place, settings: Settings) -> int:
+    """Cost of one job in `place`."""
+    moved = 0 if place == task.standing else move_cost(task, settings)
+    return delay_cost(task, place.start, settings) + moved
+
+
 def unplaced_costs(problem: Problem) -> dict[str, int]:
     """Cost of not placing a job, by work order id: as if it were done at the horizon, and a penalty on top.
 
@@ -230,18 +236,18 @@ def unplaced_costs(problem: Problem) -> dict[str, int]:
     one is left out follows from the first part.
     """
     settings = problem.settings
-    last = {task.job.work_order_id: place_cost(task, problem.horizon, settings) for task in problem.tasks}
-    spread = sum(
-        last[task.job.work_order_id] - place_cost(task, 0, settings) + move_cost(task, settings)
+    worst = {
+        task.job.work_order_id: delay_cost(task, problem.horizon, settings) + move_cost(task, settings)
         for task in problem.tasks
-    )
-    return {order: latest + spread + 1 for order, latest in last.items()}
+    }
+    penalty = 1 + sum(worst.values()) - sum(delay_cost(task, 0, settings) for task in problem.tasks)
+    return {order: latest + penalty for order, latest in worst.items()}
 
 
 def cost(problem: Problem, placed: Mapping[str, Place]) -> int:
     """What a plan costs; less is better.
 
-    The unit is a quarter hour (a cell) of waiting at priority 1. Work that has begun and work that no plan can
+    The unit is a cell (a quarter hour) of waiting at priority 1. Work that has begun and work that no plan can
     place cost the same in every plan and are left out.
 
     Args:
@@ -249,12 +255,11 @@ def cost(problem: Problem, placed: Mapping[str, Place]) -> int:
         placed: Place by work order id; the other tasks are unplaced.
     """
     unplaced = unplaced_costs(problem)
-    total = 0
-    for task in problem.tasks:
-        place = placed.get(task.job.work_order_id)
-        total += unplaced[task.job.work_order_id] if place is None else place_cost(task, place.start, problem.settings)
-        total += move_cost(task, problem.settings) if place != task.standing else 0
-    return total
+    places = ((task, placed.get(task.job.work_order_id)) for task in problem.tasks)
+    return sum(
+        unplaced[task.job.work_order_id] if place is None else place_cost(task, place, problem.settings)
+        for task, place in places
+    )
 
 
 def no_free_slot(job: Job, horizon_days: int) -> str:

@@ -1,0 +1,1 @@
+"""Descriptors of signals: what detection and prognosis look at instead of raw readings."""

@@ -1,0 +1,106 @@
+"""Window statistics of slow signals: what a sensor did in ten minutes or an hour."""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+KEYS = ["source", "machine_id", "sensor"]
+MOST_SPANS = 40
+
+
+def touched_spans(changed: pl.DataFrame, *, every: str, most: int = MOST_SPANS) -> list[tuple[datetime, datetime]]:
+    """Windows that the changed rows lie in, neighbours joined; too many are widened to days, then to one span.
+
+    Args:
+        changed: Rows with `recorded_at`.
+        every: Length of a window, such as `1h`.
+        most: Most spans to return: each is a range in a predicate.
+    """
+    if changed.is_empty():
+        return []
+    start = pl.col("since")
+    for width in (every, "1d"):
+        spans = (
+            changed.select(since=pl.col("recorded_at").dt.truncate(width))
+            .unique()
+            .sort("since")
+            .with_columns(run=(start != start.shift(1).dt.offset_by(width)).fill_null(True).cum_sum())
+            .group_by("run")
+            .agg(start.min(), until=start.max().dt.offset_by(width))
+            .sort("since")
+            .select("since", "until")
+        )
+        if spans.height <= most:
+            return spans.rows()
+    return [(spans["since"][0], spans["until"][-1])]
+
+
+def window_features(readings: pl.DataFrame, machines: pl.DataFrame, *, every: str) -> pl.DataFrame:
+    """Statistics of every sensor in every window that holds a reading.
+
+    Args:
+        readings: Current readings, whole windows of them; `bad` ones are left out.
+        machines: `machines` contract; its running rule gives the state, machines without one are `unknown`.
+        every: Length of a window; windows begin at whole multiples of it.
+    Returns:
+        Columns of `window_features` without `day` and `run_id`, one row a machine, sensor and window.
+    """
+    value, hours = pl.col("value"), (pl.col("at") - pl.col("at").min()).dt.total_microseconds() / 3.6e9
+    stats = (
+        readings.filter(pl.col("quality") != "bad")
+        .with_columns(at=pl.col("recorded_at"))
+        .sort("recorded_at")
+        .group_by_dynamic("recorded_at", every=every, group_by=KEYS)
+        .agg(
+            n=pl.len().cast(pl.Int64),
+            mean=value.mean(),
+            std=value.std(),
+            min=value.min(),
+            max=value.max(),
+            slope_per_h=_slope(hours, value),
+            batch_seq=pl.col("batch_seq").max(),
+        )
+    )
+    return (
+        stats.join(_states(readings, machines, every=every), on=["machine_id", "recorded_at"], how="left")
+        .with_columns(
+            state=pl.col("state").fill_null("unknown"),
+            window_s=pl.lit(int(window_length(every).total_seconds()), pl.Int64),
+        )
+        .sort("machine_id", "sensor", "recorded_at")
+    )
+
+
+def window_length(every: str) -> timedelta:
+    """`10m` or `1h` as a length of time."""
+    unit = {"m": "minutes", "h": "hours"}[every[-1]]
+    return timedelta(**{unit: int(every[:-1])})
+
+
+def _slope(hours: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """Least-squares slope; null where fewer than two moments differ."""
+    spread = hours.var()
+    return pl.when(spread > 0).then(pl.cov(hours, value) / spread)
+
+
+def _states(readings: pl.DataFrame, machines: pl.DataFrame, *, every: str) -> pl.DataFrame:
+    """State by machine and window, where the machine declares a running rule and its sensor spoke."""
+    rules = machines.filter(pl.col("running_sensor").is_not_null()).select(
+        "machine_id", "running_above", sensor="running_sensor"
+    )
+    share = pl.col("share")
+    return (
+        readings.join(rules, on=["machine_id", "sensor"])
+        .filter(pl.col("quality") != "bad")
+        .group_by("machine_id", pl.col("recorded_at").dt.truncate(every))
+        .agg(share=(pl.col("value") > pl.col("running_above")).mean())
+        .select(
+            "machine_id",
+            "recorded_at",
+            state=pl.when(share == 1)
+            .then(pl.lit("running"))
+            .when(share == 0)
+            .then(pl.lit("stopped"))
+            .otherwise(pl.lit("mixed")),
+        )
+    )

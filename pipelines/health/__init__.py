@@ -1,0 +1,1 @@
+"""Health assessment: which alarms to believe, and how far each machine is from its declared end of life."""

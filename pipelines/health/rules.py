@@ -1,0 +1,121 @@
+"""The rules that judge an alarm: one predicate a rule, each with its reason in words."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one episode when it is judged.
+
+    Attributes:
+        exceedances: Windows beyond the threshold.
+        deviating_sensors: Most sensors beyond their healthy range at once.
+        top_sensor: Sensor that led.
+        top_z: Its median robust z in the exceedances.
+        beyond_nominal: Sensors whose window mean left the declared nominal limits in the episode.
+        running_share: Share of the machine's windows in the episode that ran, in [0, 1].
+        complete_share: Share of the episode's windows that hold readings at all, in [0, 1].
+    """
+
+    exceedances: int
+    deviating_sensors: int
+    top_sensor: str
+    top_z: float
+    beyond_nominal: tuple[str, ...]
+    running_share: float
+    complete_share: float
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A claim about the evidence.
+
+    Attributes:
+        name: What the claim is called in the reasons.
+        holds: Whether it holds.
+        says: What was found, in words.
+        otherwise: Verdict when it does not hold.
+        factor: What confidence is multiplied with then.
+    """
+
+    name: str
+    holds: Callable[[Evidence], bool]
+    says: Callable[[Evidence], str]
+    otherwise: str
+    factor: float
+
+
+COMPLETE = 0.7
+RUNNING = 0.5
+SENSORS = 2
+FAR = 10.0
+
+
+def _is_complete(evidence: Evidence) -> bool:
+    return evidence.complete_share >= COMPLETE
+
+
+def _was_running(evidence: Evidence) -> bool:
+    return evidence.running_share >= RUNNING
+
+
+def _is_corroborated(evidence: Evidence) -> bool:
+    """A second sensor agrees, a nominal limit is broken, or one sensor is far beyond what weather and load do."""
+    return evidence.deviating_sensors >= SENSORS or bool(evidence.beyond_nominal) or abs(evidence.top_z) >= FAR
+
+
+def _completeness(evidence: Evidence) -> str:
+    return f"{evidence.complete_share:.0%} of the episode's windows hold readings"
+
+
+def _running(evidence: Evidence) -> str:
+    return f"the machine ran in {evidence.running_share:.0%} of them"
+
+
+def _corroboration(evidence: Evidence) -> str:
+    beyond = f", beyond nominal: {', '.join(evidence.beyond_nominal)}" if evidence.beyond_nominal else ""
+    return f"{evidence.deviating_sensors} sensors deviate, {evidence.top_sensor} by {evidence.top_z:+.1f} sigma{beyond}"
+
+
+RULES = (
+    Rule("data is complete", _is_complete, _completeness, "needs_evidence", 0.5),
+    Rule("machine was running", _was_running, _running, "false_positive", 0.2),
+    Rule("evidence is corroborated", _is_corroborated, _corroboration, "suspect", 0.6),
+)
+"""In order: the first that does not hold names the verdict, every one that does not lowers the confidence."""
+
+RULES_VERSION = hashlib.sha256(
+    repr([(r.name, r.otherwise, r.factor) for r in RULES] + [COMPLETE, RUNNING, SENSORS, FAR]).encode()
+).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the rules say: the verdict, the adjusted confidence in [0, 1], and every rule's reason."""
+
+    verdict: str
+    confidence: float
+    reasons: tuple[str, ...]
+
+
+def judge(evidence: Evidence, *, confidence: float) -> Judgement:
+    """Apply every rule to one episode.
+
+    Args:
+        evidence: What is known of it.
+        confidence: Mean score of its exceedances.
+
+    Example:
+        >>> judge(Evidence(9, 1, "current_a", 4.2, (), 1.0, 1.0), confidence=0.99).verdict
+        'suspect'
+    """
+    verdict, reasons = "credible", []
+    for rule in RULES:
+        holds = rule.holds(evidence)
+        reasons.append(f"{rule.name}: {'yes' if holds else 'no'}, {rule.says(evidence)}")
+        if not holds:
+            verdict = rule.otherwise if verdict == "credible" else verdict
+            confidence *= rule.factor
+    return Judgement(verdict, confidence, tuple(reasons))

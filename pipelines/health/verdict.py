@@ -1,0 +1,97 @@
+"""The validation stage: alarms to verdicts, by gathering the evidence of each episode and applying the rules."""
+
+import polars as pl
+
+from pipelines.health.rules import RULES_VERSION, Evidence, judge
+from pipelines.identity import stable_id
+
+IN_EPISODE = pl.col("recorded_at").is_between("started_at", "last_at", closed="left")
+
+
+def verdicts(
+    alarms: pl.DataFrame, scores: pl.DataFrame, features: pl.DataFrame, machines: pl.DataFrame
+) -> pl.DataFrame:
+    """One verdict an alarm.
+
+    Args:
+        alarms: `alarms` contract.
+        scores: `anomaly_scores` contract, at least the episodes' windows.
+        features: `window_features` contract, at least the episodes' windows.
+        machines: `machines` contract: the nominal limits.
+    Returns:
+        Columns of `verdicts` without `day` and `run_id`.
+    """
+    found = alarms.join(_windows(alarms, scores), on="alarm_id", how="left")
+    found = found.join(_beyond_nominal(alarms, features, machines), on="alarm_id", how="left")
+    rows = []
+    for row in found.to_dicts():
+        evidence = Evidence(
+            exceedances=row["exceedances"],
+            deviating_sensors=row["deviating_sensors"],
+            top_sensor=row["top_sensor"],
+            top_z=row["top_z"],
+            beyond_nominal=tuple(row["beyond_nominal"] or ()),
+            running_share=row["running_share"] or 0.0,
+            complete_share=min(row["complete_share"] or 0.0, 1.0),
+        )
+        judged = judge(evidence, confidence=row["mean_score"])
+        rows.append(
+            {
+                "source": row["source"],
+                "machine_id": row["machine_id"],
+                "verdict_id": stable_id("verdict", row["alarm_id"], RULES_VERSION),
+                "alarm_id": row["alarm_id"],
+                "started_at": row["started_at"],
+                "verdict": judged.verdict,
+                "confidence": judged.confidence,
+                "reasons": list(judged.reasons),
+                "rules_version": RULES_VERSION,
+            }
+        )
+    return pl.DataFrame(rows, schema=_schema(alarms))
+
+
+def _windows(alarms: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Share of the episode's windows that exist, and of those that ran."""
+    length = (pl.col("last_at") - pl.col("started_at")).dt.total_seconds()
+    return (
+        alarms.select("alarm_id", "machine_id", "started_at", "last_at")
+        .join(scores.select("machine_id", "recorded_at", "window_s", "state"), on="machine_id")
+        .filter(IN_EPISODE)
+        .group_by("alarm_id")
+        .agg(
+            running_share=pl.col("state").is_in(("running", "unknown")).mean(),
+            complete_share=(pl.len() * pl.col("window_s").first() / length.first()),
+        )
+    )
+
+
+def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.DataFrame) -> pl.DataFrame:
+    """Sensors whose mean left the machine's nominal limits in a running window of the episode."""
+    limits = machines.select("machine_id", "nominal_limits").explode("nominal_limits").unnest("nominal_limits")
+    return (
+        alarms.select("alarm_id", "machine_id", "started_at", "last_at")
+        .join(features.select("machine_id", "sensor", "recorded_at", "state", "mean"), on="machine_id")
+        .filter(IN_EPISODE & pl.col("state").is_in(("running", "unknown")))
+        .join(limits.drop_nulls("sensor"), on=["machine_id", "sensor"])
+        .filter(~pl.col("mean").is_between("low", "high"))
+        .group_by("alarm_id")
+        .agg(beyond_nominal=pl.col("sensor").unique().sort())
+    )
+
+
+def _schema(alarms: pl.DataFrame) -> pl.Schema:
+    text = pl.String()
+    return pl.Schema(
+        {
+            "source": text,
+            "machine_id": text,
+            "verdict_id": text,
+            "alarm_id": text,
+            "started_at": alarms.schema["started_at"],
+            "verdict": text,
+            "confidence": pl.Float64(),
+            "reasons": pl.List(pl.String()),
+            "rules_version": text,
+        }
+    )
