@@ -89,7 +89,8 @@ class Module:
     @cached_property
     def uses(self) -> list[tuple[ast.expr, str]]:
         """Every name and attribute that goes back to an import, under its full dotted name."""
-        known, found = {}, []
+        known: dict[str, str] = {}
+        found: list[tuple[ast.expr, str]] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:

@@ -1,0 +1,156 @@
+"""The home: one folder with all run-time state, made ready before anything opens it."""
+
+import json
+import os
+import string
+from dataclasses import dataclass
+from pathlib import Path
+
+from resources.lake import Lake
+from resources.settings import REPOSITORY
+
+FORMAT = 1
+MACHINES_TEMPLATE = """\
+# Machine register: what people know about machines. Read at every run; a mistake in it is refused with its place.
+#
+# [sources.line-1]
+# importer = "readings"                                        # format of the files in landing/line-1
+# window = "10m"                                               # length of a feature window
+# healthy = [2026-01-05T00:00:00Z, 2026-01-12T00:00:00Z]       # known-good span, in event time
+#
+# [[machines]]
+# id = "line-1.pump-1"                                         # source, dot, name in the files
+# class = "pump"
+# site = "north"
+# criticality = "high"                                         # low, medium, high
+# running = { sensor = "speed_rpm", above = 100.0 }            # tells running from stopped
+# nominal = { temperature_c = [10.0, 80.0] }                   # limits of normal operation
+# failures = [                                                 # declared ends of life: without one, no time to failure
+#   { mode = "bearing_wear", sensor = "vibration_mm_s", threshold = 7.1, skill = "mechanical", repair_hours = 6.0 },
+# ]
+"""
+CREW_TEMPLATE = """\
+# Who can work when; shifts in UTC. Skills are those that the machine register asks for, and "inspection".
+
+[[technicians]]
+id = "anna"
+skills = ["mechanical", "inspection"]
+days = ["mon", "tue", "wed", "thu", "fri"]
+shift = ["06:00", "14:00"]
+
+[[technicians]]
+id = "ben"
+skills = ["electrical", "inspection"]
+days = ["mon", "tue", "wed", "thu", "fri"]
+shift = ["14:00", "22:00"]
+
+[[technicians]]
+id = "carla"
+skills = ["mechanical", "electrical"]
+days = ["wed", "thu", "fri", "sat", "sun"]
+shift = ["08:00", "16:00"]
+"""
+
+
+class HomeError(RuntimeError):
+    """The home cannot be used; the message says what was found and what to do."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything of one installation lies. `root` is absolute."""
+
+    root: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def catalog(self) -> Path:
+        return self.root / "catalog.duckdb"
+
+    @property
+    def machines(self) -> Path:
+        return self.root / "machines.toml"
+
+    @property
+    def crew(self) -> Path:
+        return self.root / "crew.toml"
+
+    def prepare(self) -> None:
+        """Make the home ready: folders, `dagster.yaml`, register files, every table. Done again, it changes nothing.
+
+        Raises:
+            HomeError: Not a folder we may write to, or made by another version.
+        """
+        try:
+            for folder in (self.root, self.landing, self.lake, self.models):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._check_format()
+            _write(self.root / "dagster.yaml", render_dagster_yaml(self.root))
+            _write_new(self.machines, MACHINES_TEMPLATE)
+            _write_new(self.crew, CREW_TEMPLATE)
+        except OSError as error:
+            raise HomeError(f"home {self.root}: {error.strerror}; choose another with --home") from None
+        self._create_tables()
+
+    def _check_format(self) -> None:
+        mark = self.root / "home.json"
+        if not mark.exists():
+            strangers = {path.name for path in self.root.iterdir()} - {"landing", "lake", "models"}
+            if strangers:
+                raise HomeError(
+                    f"{self.root} is not empty and no home: it holds {sorted(strangers)[:3]}; choose another"
+                )
+            _write(mark, json.dumps({"format": FORMAT}) + "\n")
+            return
+        try:
+            found = json.loads(mark.read_text())["format"]
+        except (ValueError, KeyError, TypeError):
+            raise HomeError(f'{mark} is not readable; expected {{"format": {FORMAT}}}') from None
+        if found != FORMAT:
+            raise HomeError(
+                f"home {self.root} has format {found}, this version keeps {FORMAT}: use the version it is of"
+            )
+
+    def _create_tables(self) -> None:
+        made = self.root / "tables.json"
+        if made.exists():
+            return
+        from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
+        from pipelines.contracts.registry import CONTRACTS
+
+        lake = Lake(root=str(self.lake))
+        for name, contract in CONTRACTS.items():
+            lake.create(name, empty(contract))
+        _write(made, json.dumps(list(CONTRACTS)) + "\n")
+
+
+def render_dagster_yaml(root: Path) -> str:
+    """The template `dagster.yaml` with absolute paths: a relative one would silently start a second instance."""
+    template = string.Template((REPOSITORY / "dagster.yaml").read_text())
+    quoted = json.dumps(str(root))[1:-1]
+    return template.substitute(home=quoted)
+
+
+def _write_new(path: Path, text: str) -> None:
+    if not path.exists():
+        _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all; untouched where it already says so."""
+    if path.exists() and path.read_text() == text:
+        return
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)

@@ -1,0 +1,58 @@
+"""Fitted models in the home: skops files, checked before they are loaded, never pickles."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from pipelines.detection.baseline import MachineModel
+
+TRUSTED = ("sklearn.tree._tree.Tree",)
+"""Types beyond skops' own that an isolation forest consists of. The list is ours, never the file's."""
+
+
+class ModelError(RuntimeError):
+    """A stored model is not what was stored, or holds a type that is not allowed."""
+
+
+class ModelStore(dg.ConfigurableResource["ModelStore"]):
+    """Models by version: `<version>-<sha256 of the file>.skops`."""
+
+    root: str
+
+    def keep(self, version: str, fit: "Callable[[], MachineModel]") -> "MachineModel":
+        """The stored model of `version`; fitted and stored where there is none.
+
+        Raises:
+            ModelError: The file was altered, or holds a type that is not allowed: it is not loaded.
+        """
+        from skops.io import dumps
+
+        stored = next(iter(sorted(Path(self.root).glob(f"{version}-*.skops"))), None)
+        if stored is not None:
+            return _loaded(stored)
+        model = fit()
+        content = dumps(model.parts())
+        target = Path(self.root) / f"{version}-{hashlib.sha256(content).hexdigest()[:32]}.skops"
+        part = target.with_name(f".{target.name}.{os.getpid()}")
+        part.write_bytes(content)
+        part.replace(target)
+        return model
+
+
+def _loaded(path: Path) -> "MachineModel":
+    from skops.io import get_untrusted_types, loads
+
+    from pipelines.detection.baseline import MachineModel
+
+    content = path.read_bytes()
+    if not path.stem.endswith(hashlib.sha256(content).hexdigest()[:32]):
+        raise ModelError(f"{path}: the file was altered since it was stored; delete it and it is fitted anew")
+    foreign = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
+    if foreign:
+        raise ModelError(f"{path}: holds types that are not allowed: {', '.join(foreign)}; delete it")
+    return MachineModel.from_parts(loads(content, trusted=list(TRUSTED)))

@@ -1,0 +1,27 @@
+"""Settings: the only reader of environment variables. Called by the definitions and by the command line."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Attributes:
+    home: Folder of all run-time state, absolute.
+    """
+
+    home: Path
+
+
+def from_environment() -> Settings:
+    """`SMARTMAINT_HOME`, or `data/home` beside the code."""
+    home = os.environ.get("SMARTMAINT_HOME") or str(REPOSITORY / "data" / "home")
+    return Settings(Path(home).expanduser().resolve())
+
+
+def for_child(home: Path) -> dict[str, str]:
+    """Environment for a process that works on `home`: Dagster's own and ours name the same folder."""
+    return {**os.environ, "SMARTMAINT_HOME": str(home), "DAGSTER_HOME": str(home)}
