@@ -1,0 +1,1 @@
+"""What starts things: definitions, jobs, schedules and the command line. Wires; computes nothing."""

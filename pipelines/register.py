@@ -2,7 +2,7 @@
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -73,14 +73,19 @@ class Register:
         """What is declared of a source; the defaults where nothing is."""
         return self.sources.get(name, Source(name))
 
-    def machines_frame(self, source: str) -> pl.DataFrame:
-        """The machines of one source, in the columns of the `machines` contract, rows in order of id."""
+    def machines_frame(self, source: str, *, observed: Iterable[str] = ()) -> pl.DataFrame:
+        """The machines of one source, in the columns of the `machines` contract, rows in order of id.
+
+        Args:
+            source: Whose machines.
+            observed: Machines that sent readings; those that are not declared are listed with the defaults.
+        """
         from pipelines.contracts.enforce import empty  # pandera loads when a step needs it
         from pipelines.contracts.machines import MACHINES
 
         span = self.source(source).healthy
-        ids = sorted(name for name in self.machines if name.startswith(f"{source}."))
-        rows = [_row(source, self.machines[name], span, self.version) for name in ids]
+        ids = sorted({name for name in self.machines if name.startswith(f"{source}.")} | set(observed))
+        rows = [_row(source, self.machines.get(name, Machine(name)), span, self.version) for name in ids]
         return pl.DataFrame(rows, schema=empty(MACHINES).schema)
 
 

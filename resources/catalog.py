@@ -35,7 +35,7 @@ class Catalog(dg.ConfigurableResource["Catalog"]):
         with duckdb.connect(str(part)) as connection:
             connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA bi")
             for table in tables:
-                connection.execute(f'CREATE VIEW bi."{table}" AS {_view(table, self._files(lake, table))}')
+                connection.execute(f'CREATE VIEW bi."{table}" AS {_view(table, lake)}')
         part.replace(self.path)
 
     def query(self, sql: str) -> Answer:
@@ -59,18 +59,6 @@ class Catalog(dg.ConfigurableResource["Catalog"]):
         except duckdb.Error as error:
             raise QueryError(str(error)) from None
 
-    def _files(self, lake: Lake, table: str) -> list[str]:
-        return [self._empty_file(lake, table), *lake.files(table)]
-
-    def _empty_file(self, lake: Lake, table: str) -> str:
-        """A file with the table's columns and no rows: a view over no file at all would fail."""
-        folder = Path(self.lake_root) / ".columns"
-        path = folder / f"{table}.parquet"
-        if not path.exists():
-            folder.mkdir(exist_ok=True)
-            lake.read(table).clear().write_parquet(path)
-        return str(path)
-
 
 def _refuse_all_but_reading(statements: list[Any]) -> None:
     if len(statements) != 1:
@@ -80,16 +68,30 @@ def _refuse_all_but_reading(statements: list[Any]) -> None:
         raise QueryError(f"only SELECT and EXPLAIN are answered, found {kind}")
 
 
-def _view(table: str, files: list[str]) -> str:
-    listed = ", ".join(f"'{_quoted(file)}'" for file in files)
-    types = "{'source': VARCHAR, 'day': DATE}"
-    rows = (
-        f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = true, hive_types = {types})"  # noqa: S608 paths are ours, and quoted
-    )
+def _view(table: str, lake: Lake) -> str:
+    """The current files, listed one by one: a reader sees one version, whole, until the next rebuild."""
+    columns = lake.columns(table).columns
+    files = ", ".join(f"'{_quoted(file)}'" for file in [_empty_file(table, lake), *lake.files(table)])
+    named = ", ".join(f'"{column}"' for column in columns)
+    types = ", ".join(f"{name}: {kind}" for name, kind in (("source", "VARCHAR"), ("day", "DATE")) if name in columns)
+    options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
+    rows = f"SELECT {named} FROM read_parquet([{files}], {options})"  # noqa: S608 names and paths are ours
     if table != "readings":
         return rows
     newest = "row_number() OVER (PARTITION BY machine_id, sensor, recorded_at ORDER BY batch_seq DESC) = 1"
     return f"{rows} QUALIFY {newest}"
+
+
+def _empty_file(table: str, lake: Lake) -> str:
+    """A file with the table's columns and no rows: a view over no file at all would fail."""
+    empty = lake.columns(table)
+    parts = {"source": "source=none", "day": "day=1970-01-01"}
+    folders = [folder for column, folder in parts.items() if column in empty.columns]
+    path = Path(lake.root, ".columns", table, *folders, "empty.parquet")
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        empty.drop([column for column in parts if column in empty.columns]).write_parquet(path)
+    return str(path)
 
 
 def _quoted(text: str) -> str:

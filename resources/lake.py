@@ -27,6 +27,11 @@ class Span(NamedTuple):
     until: datetime  # excluded
 
 
+def at_moment(moment: datetime) -> Span:
+    """The span that holds one moment and nothing else."""
+    return Span(moment, moment + timedelta(microseconds=1))
+
+
 class Taken(NamedTuple):
     """What a consumer has not taken yet of its inputs, and the notes to commit with its output.
 
@@ -44,6 +49,19 @@ class Taken(NamedTuple):
     @property
     def nothing_new(self) -> bool:
         return all(rows is not None and rows.is_empty() for rows in self.changed.values())
+
+    def spans(
+        self, name: str, touched: Callable[[pl.DataFrame], Sequence[tuple[datetime, datetime]]]
+    ) -> list[Span] | None:
+        """Spans that the changed rows of `name` touch; None where everything must be recomputed.
+
+        That is where the feed of `name` does not reach back, or where any other input changed.
+        """
+        rows = self.changed[name]
+        others = [changed for input_, changed in self.changed.items() if input_ != name]
+        if rows is None or not all(changed is not None and changed.is_empty() for changed in others):
+            return None
+        return [Span(*span) for span in touched(rows)]
 
 
 class Lake(dg.ConfigurableResource["Lake"]):
@@ -89,12 +107,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
         else:
             write_deltalake(delta, rows.to_arrow(), mode="append", commit_properties=_noting(notes))
 
-    def take(self, inputs: Sequence[str], *, source: str, consumer: str, definition: str = "") -> Taken:
+    def take(self, inputs: Sequence[str], *, source: str | None, consumer: str, definition: str = "") -> Taken:
         """What changed in `inputs` since `consumer` last noted them.
 
         Args:
             inputs: Table names.
-            source: Whose rows.
+            source: Whose rows; None for those of all sources.
             consumer: Table the notes lie in.
             definition: What else the output depends on, such as a rules version; another one means recompute.
         """
@@ -104,7 +122,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         for name in inputs:
             delta = self._open(name)
             # a table made anew is another input, and so is the same table under another definition
-            note = Transaction(f"{delta.metadata().id}/{source}/{definition}", delta.version())
+            note = Transaction(f"{delta.metadata().id}/{source or '*'}/{definition}", delta.version())
             changed[name] = _changes(delta, source, output.transaction_version(note.app_id))
             notes.append(note)
         taken = Taken(changed, notes, output)
@@ -138,7 +156,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
         table: str,
         frame: pl.DataFrame,
         *,
-        source: str,
+        source: str | None,
         taken: Taken,
         lineage: Sequence[str],
         spans: Sequence[Span] | None = None,
@@ -149,6 +167,15 @@ class Lake(dg.ConfigurableResource["Lake"]):
         Only days whose rows differ (lineage columns aside) are written: what says the same keeps its lineage, and
         consumers see no change where there is none.
 
+        Args:
+            table: Whose rows.
+            frame: All rows of the spans, in the table's columns.
+            source: Whose rows; None for a table over all sources.
+            taken: What `frame` was computed from.
+            lineage: Columns that say how a row came to be.
+            spans: Of `time`; None for all of it.
+            time: Column that spans follow; None for a table without days.
+
         Returns:
             Rows written.
         Raises:
@@ -158,16 +185,53 @@ class Lake(dg.ConfigurableResource["Lake"]):
         if _same(old, frame, lineage):
             _note_only(taken.output, taken.notes)
             return 0
-        where = f"source = '{source}'"
+        clauses = [] if source is None else [f"source = '{source}'"]
         if spans is None and time is not None:
             spans = _days_that_differ(old, frame, lineage)
             frame = frame.filter(pl.any_horizontal(False, *(_inside(span, time) for span in _few(spans))))
         if spans is not None and time is not None:
-            where += f" AND ({' OR '.join(_within(span, time) for span in _few(spans))})"
+            clauses.append(f"({' OR '.join(_within(span, time) for span in _few(spans))})")
         write_deltalake(
-            taken.output, frame.to_arrow(), mode="overwrite", predicate=where, commit_properties=_noting(taken.notes)
+            taken.output,
+            frame.to_arrow(),
+            mode="overwrite",
+            predicate=" AND ".join(clauses) or None,
+            commit_properties=_noting(taken.notes),
         )
         return frame.height
+
+    def newest(self, table: str, *, source: str, time: str) -> pl.DataFrame:
+        """Rows of a source at the newest moment of a column."""
+        rows = pl.scan_delta(self._open(table)).filter(pl.col("source") == source)
+        return rows.filter(pl.col(time) == pl.col(time).max()).collect()
+
+    def count(self, table: str, *, source: str | None = None) -> int:
+        """Rows of a table, of one source or all."""
+        rows = pl.scan_delta(self._open(table))
+        if source is not None:
+            rows = rows.filter(pl.col("source") == source)
+        return int(rows.select(pl.len()).collect().item())
+
+    def machine_ids(self, table: str, *, source: str) -> list[str]:
+        """Machines of a source that have rows in a table."""
+        rows = pl.scan_delta(self._open(table)).filter(pl.col("source") == source)
+        return sorted(rows.select(pl.col("machine_id").unique()).collect().to_series())
+
+    def rows_by_day(self, table: str, *, source: str) -> pl.DataFrame:
+        """Columns `day` and `rows`, in order of days."""
+        rows = pl.scan_delta(self._open(table)).filter(pl.col("source") == source)
+        return rows.group_by("day").agg(rows=pl.len()).sort("day").collect()
+
+    def end_of(self, table: str, *, source: str) -> datetime | None:
+        """End of the newest window of a source in a table of windows; None where it has none."""
+        end = pl.col("recorded_at") + pl.duration(seconds=pl.col("window_s"))
+        newest = pl.scan_delta(self._open(table)).filter(pl.col("source") == source).select(end.max()).collect().item()
+        assert newest is None or isinstance(newest, datetime)
+        return newest
+
+    def columns(self, table: str) -> pl.DataFrame:
+        """No rows, with the columns and types of a table."""
+        return pl.scan_delta(self._open(table)).head(0).collect()
 
     def files(self, table: str) -> list[str]:
         """Absolute paths of the files of the current version."""
@@ -195,13 +259,14 @@ def redo_on_conflict(step: Callable[[], T], *, tries: int = 20) -> T:
     raise AssertionError("unreachable")
 
 
-def _changes(delta: DeltaTable, source: str, taken: int | None) -> pl.DataFrame | None:
+def _changes(delta: DeltaTable, source: str | None, taken: int | None) -> pl.DataFrame | None:
     if taken is None or taken > delta.version():  # a restored table is behind its notes
         return None
     if taken == delta.version():
         return pl.DataFrame()
     try:
-        feed = delta.load_cdf(taken + 1, delta.version(), predicate=f"source = '{source}'").read_all()
+        only = None if source is None else f"source = '{source}'"
+        feed = delta.load_cdf(taken + 1, delta.version(), predicate=only).read_all()
     except Exception as error:  # deltalake has no type for it: the log was cleaned, or a file vacuumed
         if "Invalid table version" not in str(error) and "not found" not in str(error):
             raise

@@ -4,6 +4,8 @@ import polars as pl
 
 from pipelines.contracts.contract import TIME, column, contract, machine_id, named, source
 
+KEY = ("machine_id", "kind", "label", "started_at")
+
 LABELS = contract(
     "labels",
     "One known condition of one machine over a span of time.",
@@ -18,6 +20,6 @@ LABELS = contract(
         "batch_id": column(pl.String(), "sha256 of the arrived file.", lineage=True),
         "batch_row": column(pl.Int64(), "First row in the arrived file, from 0.", lineage=True),
     },
-    key=("machine_id", "kind", "label", "started_at", "batch_id"),
+    key=(*KEY, "batch_id"),
     time="started_at",
 )

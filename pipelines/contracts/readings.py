@@ -5,6 +5,8 @@ import polars as pl
 from pipelines.contracts.contract import TIME, between, column, contract, machine_id, named, one_of, source
 from pipelines.contracts.vocabulary import QUALITIES
 
+KEY = ("machine_id", "sensor", "recorded_at")
+
 READINGS = contract(
     "readings",
     "One value of one sensor, as it landed. A correction is a further row with a higher `batch_seq`.",
@@ -20,7 +22,6 @@ READINGS = contract(
         "batch_seq": column(pl.Int64(), "Order of landing: the highest of a key is its current value.", lineage=True),
         "batch_row": column(pl.Int64(), "Row in the arrived file, from 0.", lineage=True),
     },
-    key=("machine_id", "sensor", "recorded_at", "batch_seq"),
+    key=(*KEY, "batch_seq"),
     time="recorded_at",
 )
-KEY = ("machine_id", "sensor", "recorded_at")

@@ -1,7 +1,7 @@
 """The scoring stage: window features of a source to anomaly scores, machine by machine."""
 
+import hashlib
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 
 import polars as pl
@@ -23,24 +23,30 @@ UNSCORED = {
 }
 
 
-def fit_models(baseline: pl.DataFrame, machines: pl.DataFrame, *, newest: datetime, keep: Keep) -> dict[str, Fitted]:
+def fit_models(features: pl.DataFrame, machines: pl.DataFrame, *, keep: Keep) -> dict[str, Fitted]:
     """Model of every machine whose healthy span is over and long enough; the others have none.
 
     Args:
-        baseline: Window features that cover the healthy spans.
+        features: `window_features` contract, all of the source.
         machines: `machines` contract: the declared spans.
-        newest: End of the newest window of the source.
         keep: Store of models by version.
     """
     spans = {row["machine_id"]: (row["healthy_from"], row["healthy_until"]) for row in machines.to_dicts()}
+    newest = features.select((pl.col("recorded_at") + pl.duration(seconds="window_s")).max()).item()
     models = {}
-    for machine_id, features in _by_machine(baseline).items():
+    for machine_id, rows in _by_machine(features).items():
         since, until = spans.get(machine_id, (None, None))
-        healthy = healthy_windows(machine_matrix(features), healthy_from=since, healthy_until=until, newest=newest)
+        healthy = healthy_windows(machine_matrix(rows), healthy_from=since, healthy_until=until, newest=newest)
         if healthy is not None:
             version = model_version(healthy)
             models[machine_id] = (version, keep(version, partial(MachineModel.fit, healthy)))
     return models
+
+
+def definition(models: Mapping[str, Fitted]) -> str:
+    """Hash of all models of a source: another one means that every window is scored anew."""
+    told = [f"{machine_id}={version}" for machine_id, (version, _) in sorted(models.items())]
+    return hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
 
 
 def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.DataFrame:

@@ -3,9 +3,13 @@
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+import pandera.polars as pa
 import polars as pl
 
-from pipelines.contracts.enforce import conform, split
+from pipelines.contracts.contract import TIME
+from pipelines.contracts.enforce import split
+from pipelines.contracts.labels import KEY as LABEL_KEY
+from pipelines.contracts.labels import LABELS
 from pipelines.contracts.readings import KEY, READINGS
 from pipelines.importers.parsed import Parsed
 
@@ -45,52 +49,67 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Landing:
-    """Rows to append, rows to quarantine with their reasons, and the count of both."""
+    """What one batch adds to the lake, what goes to quarantine with its reasons, and the count of both."""
 
-    new: pl.DataFrame
+    readings: pl.DataFrame
+    labels: pl.DataFrame
     rejected: pl.DataFrame
     receipt: Receipt
 
 
-def sort_out(batch: Batch, current: pl.DataFrame, *, source: str, landed_at: datetime) -> Landing:
+def sort_out(
+    batch: Batch, readings: pl.DataFrame, labels: pl.DataFrame, *, source: str, landed_at: datetime
+) -> Landing:
     """Judge the rows of one batch: new ones land, broken ones are quarantined, known ones are counted.
 
     Args:
         batch: The parsed file.
-        current: Readings of the source that are current now, at least for the span of the batch.
+        readings: Those of the source that are current now, at least for the span of the batch.
+        labels: Those of the source that are known now.
         source: Source the file arrived for.
         landed_at: Moment that is written into the rows.
     """
-    rows = batch.parsed.readings.with_columns(
-        source=pl.lit(source),
-        day=pl.col("recorded_at").dt.date(),
-        landed_at=pl.lit(landed_at, READINGS.columns["landed_at"].dtype.type),
-        batch_id=pl.lit(batch.batch_id),
-        batch_seq=pl.lit(batch.batch_seq, pl.Int64),
-    ).select(list(READINGS.columns))
-    rows = rows.unique(subset=list(KEY), keep="last", maintain_order=True)  # within a file the later row wins
-    good, refused = split(rows, READINGS)
-    new = good.join(current, on=[*KEY, "value", "quality"], how="anti", nulls_equal=True)
+    # within a file the later row wins
+    arrived = batch.parsed.readings.unique(subset=list(KEY), keep="last", maintain_order=True)
+    good, bad = split(_stamped(arrived, batch, READINGS, source, landed_at), READINGS)
+    new = good.join(readings, on=[*KEY, "value", "quality"], how="anti")
+    known, unknown = split(_stamped(batch.parsed.labels, batch, LABELS, source, landed_at), LABELS)
+    new_labels = known.join(labels, on=[*LABEL_KEY, "ended_at"], how="anti", nulls_equal=True)
     rejected = pl.concat(
         [
-            refused.select("batch_row", column="sensor", found=pl.col("value").cast(pl.String), reasons="reasons"),
+            bad.select("batch_row", column="sensor", found=pl.col("value").cast(pl.String), reasons="reasons"),
+            unknown.select("batch_row", column="kind", found="label", reasons="reasons"),
             batch.parsed.broken,
         ]
     )
-    return Landing(conform(new, READINGS), rejected, _receipt(batch.parsed, new, rejected))
+    return Landing(new, new_labels, rejected, _receipt(batch.parsed, new, new_labels, rejected))
 
 
-def _receipt(parsed: Parsed, new: pl.DataFrame, rejected: pl.DataFrame) -> Receipt:
-    landed = new["batch_row"].unique()
-    quarantined = rejected["batch_row"].unique().filter(~rejected["batch_row"].unique().is_in(landed.implode()))
-    with_any = pl.concat([parsed.readings["batch_row"], rejected["batch_row"]]).n_unique()
+def _stamped(
+    frame: pl.DataFrame, batch: Batch, contract: pa.DataFrameSchema, source: str, landed_at: datetime
+) -> pl.DataFrame:
+    """Rows in the columns of `contract`, with their lineage."""
+    return frame.with_columns(
+        source=pl.lit(source),
+        day=pl.col((contract.metadata or {})["time"]).dt.date(),
+        landed_at=pl.lit(landed_at, TIME),
+        batch_id=pl.lit(batch.batch_id),
+        batch_seq=pl.lit(batch.batch_seq, pl.Int64),
+    ).select(list(contract.columns))
+
+
+def _receipt(parsed: Parsed, new: pl.DataFrame, labels: pl.DataFrame, rejected: pl.DataFrame) -> Receipt:
+    landed = set(new["batch_row"]) | set(labels["batch_row"])
+    quarantined = set(rejected["batch_row"]) - landed
+    valued = landed | quarantined | set(parsed.readings["batch_row"]) | set(parsed.labels["batch_row"])
     return Receipt(
         files=1,
         rows_read=parsed.rows,
-        rows_landed=landed.len(),
-        rows_duplicate=with_any - landed.len() - quarantined.len(),
-        rows_quarantined=quarantined.len(),
-        rows_empty=parsed.rows - with_any,
+        rows_landed=len(landed),
+        rows_duplicate=len(valued) - len(landed) - len(quarantined),
+        rows_quarantined=len(quarantined),
+        rows_empty=parsed.rows - len(valued),
         values_landed=new.height,
         values_quarantined=rejected.height,
+        labels_landed=labels.height,
     )

@@ -1,0 +1,102 @@
+"""Acquisition: what arrived becomes rows of the lake. Belongs here: landing. Does not: anything derived."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets.landing import land
+from assets.partitions import OWNERS, SOURCES
+from assets.upkeep import Update, bring_up_to_date, picture
+from resources.clock import Clock
+from resources.inbox import Inbox
+from resources.lake import Lake, Taken
+from resources.register import RegisterFile
+
+
+class Files(dg.Config):
+    """Which files a run takes."""
+
+    files: list[str] = Field(default_factory=list)
+    """Below the inbox folder; none named: whatever is pending for the source."""
+
+
+def _spec(name: str, description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        name, group_name="acquisition", description=description, owners=OWNERS, kinds={"polars", "deltalake"}
+    )
+
+
+@dg.multi_asset(
+    name="landing",
+    specs=[
+        _spec("readings", "Sensor readings as they landed, every version of a value; broken rows are in quarantine."),
+        _spec("labels", "Known truth that arrived: read by training and evaluation alone, never by what scores."),
+    ],
+    partitions_def=SOURCES,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_row_is_accounted_for",
+            asset="readings",
+            blocking=True,
+            description="Rows read = landed + duplicate + quarantined + empty.",
+        ),
+        dg.AssetCheckSpec("nothing_was_refused", asset="readings", description="No file and no value was quarantined."),
+    ],
+)
+def landing(
+    context: dg.AssetExecutionContext, config: Files, lake: Lake, inbox: Inbox, register: RegisterFile, clock: Clock
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Read, judge and commit pending files; archive or quarantine each."""
+    from pipelines.reporting.figures import rows_by_day
+
+    source = context.partition_key
+    files = config.files or [arrived.file for arrived in inbox.pending() if arrived.source == source]
+    importer = register.load().source(source).importer
+    landed = land(files, source=source, importer=importer, lake=lake, inbox=inbox, now=clock.now())
+    receipt = landed.receipt
+    counted = receipt.rows_landed + receipt.rows_duplicate + receipt.rows_quarantined + receipt.rows_empty
+    plot = {"plot": picture(rows_by_day(lake.rows_by_day("readings", source=source)))} if receipt.values_landed else {}
+    yield dg.MaterializeResult(
+        asset_key="readings",
+        metadata={
+            "dagster/row_count": lake.count("readings", source=source),
+            **asdict(receipt),
+            "partitions": len(landed.days),
+            "refused": dg.MetadataValue.json(landed.refused),
+            **plot,
+        },
+        check_results=[
+            dg.AssetCheckResult(check_name="every_row_is_accounted_for", passed=receipt.rows_read == counted),
+            dg.AssetCheckResult(
+                check_name="nothing_was_refused",
+                passed=not landed.refused,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"refused": dg.MetadataValue.json(landed.refused)},
+            ),
+        ],
+    )
+    yield dg.MaterializeResult(
+        asset_key="labels",
+        metadata={"dagster/row_count": lake.count("labels", source=source), "labels_landed": receipt.labels_landed},
+    )
+
+
+@dg.asset(
+    group_name="acquisition", partitions_def=SOURCES, deps=["readings"], owners=OWNERS, kinds={"polars", "deltalake"}
+)
+def machines(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
+    """The machine register as a table: declared machines, and those that sent readings without being declared."""
+    source, declared = context.partition_key, register.load()
+
+    def compute(taken: Taken) -> Update:
+        changed = taken.changed["readings"]
+        seen = lake.machine_ids("readings", source=source) if changed is None else changed["machine_id"].unique()
+        known = lake.read("machines", source=source)["machine_id"]
+        return Update(declared.machines_frame(source, observed=[*seen, *known]))
+
+    return bring_up_to_date(
+        context, lake, "machines", inputs=("readings",), compute=compute, definition=declared.version
+    )

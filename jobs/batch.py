@@ -1,0 +1,42 @@
+"""Jobs: which assets run together. Each runs in one process: a step's start costs more than most steps do."""
+
+import dagster as dg
+
+from assets.partitions import SOURCES
+
+GRAPH = (
+    "readings",
+    "labels",
+    "machines",
+    "window_features",
+    "anomaly_scores",
+    "alarms",
+    "verdicts",
+    "health_index",
+    "forecasts",
+    "decisions",
+)
+"""Every table that follows from one source, in the order data flows."""
+
+IMPORT_BATCH = dg.define_asset_job(
+    "import_batch",
+    dg.AssetSelection.assets("readings", "labels"),
+    description="Land files of one source: readings and labels, nothing else.",
+    partitions_def=SOURCES,
+    executor_def=dg.in_process_executor,
+)
+
+MICRO_BATCH = dg.define_asset_job(
+    "micro_batch",
+    dg.AssetSelection.assets(*GRAPH, "catalog"),
+    description="Land what waits for one source and bring everything that follows from it up to date.",
+    partitions_def=SOURCES,
+    executor_def=dg.in_process_executor,
+)
+
+PLAN = dg.define_asset_job(
+    "plan",
+    dg.AssetSelection.assets("work_orders", "catalog"),
+    description="Plan the open work of all sources.",
+    executor_def=dg.in_process_executor,
+)

@@ -1,0 +1,54 @@
+"""The composition root: every asset, resource, job, sensor and schedule, for one home."""
+
+from typing import Any
+
+import dagster as dg
+
+from assets import acquisition, advisory, detection, health, manipulation, prognosis, serving
+from jobs.batch import IMPORT_BATCH, MICRO_BATCH, PLAN
+from jobs.schedules import catch_up_schedule, plan_schedule
+from resources.catalog import Catalog
+from resources.clock import Clock
+from resources.home import Home
+from resources.inbox import Inbox
+from resources.lake import Lake
+from resources.model_store import ModelStore
+from resources.register import RegisterFile
+from resources.settings import from_environment
+from sensors.landing import landing_sensor
+
+GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving)
+
+
+def build_resources(home: Home, *, at: str = "") -> dict[str, Any]:
+    """Resources of one home.
+
+    Args:
+        home: Prepared home.
+        at: Moment at which the clock stands still; empty for the real one.
+    """
+    return {
+        "lake": Lake(root=str(home.lake)),
+        "inbox": Inbox(root=str(home.root)),
+        "register": RegisterFile(machines=str(home.machines), crew=str(home.crew)),
+        "models": ModelStore(root=str(home.models)),
+        "catalog_file": Catalog(path=str(home.catalog), lake_root=str(home.lake)),
+        "clock": Clock(at=at),
+    }
+
+
+def build_definitions(home: Home, **overrides: Any) -> dg.Definitions:
+    """The whole graph on one home; tests replace resources here."""
+    return dg.Definitions(
+        assets=dg.load_assets_from_modules(GROUPS),
+        jobs=[IMPORT_BATCH, MICRO_BATCH, PLAN],
+        sensors=[landing_sensor],
+        schedules=[plan_schedule, catch_up_schedule],
+        resources={**build_resources(home), **overrides},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `workspace.yaml` names: the graph on the home of the environment."""
+    return build_definitions(Home(from_environment().home))

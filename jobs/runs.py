@@ -1,0 +1,127 @@
+"""Starting jobs through Dagster from the command line, in this process, on the home's own instance."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.partitions import SOURCES
+from jobs.definitions import build_definitions
+from resources.clock import Clock
+from resources.home import Home
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run did.
+
+    Attributes:
+        run_id: In the Dagster UI.
+        job: Its job.
+        source: Its partition; None for a job over all sources.
+        seconds: Wall time.
+        assets: Metadata of every table that was materialized, plain values only.
+        failures: Step and message of every failed step.
+    """
+
+    run_id: str
+    job: str
+    source: str | None
+    seconds: float
+    assets: Mapping[str, Mapping[str, Any]]
+    failures: Sequence[str] = field(default_factory=list)
+
+
+class Runner:
+    """Runs jobs of one home. The runs are in the instance that `smartmaint up` shows."""
+
+    def __init__(self, home: Home, instance: dg.DagsterInstance, *, at: str = "") -> None:
+        self._home, self._instance = home, instance
+        self._definitions = build_definitions(home, clock=Clock(at=at))
+
+    def at(self, moment: str) -> "Runner":
+        """The same, with the clock standing still at a moment."""
+        return Runner(self._home, self._instance, at=moment)
+
+    def sources(self) -> list[str]:
+        """Sources that ever landed a file."""
+        return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
+
+    def run(
+        self,
+        job: str,
+        *,
+        source: str | None = None,
+        files: Sequence[str] | None = None,
+        select: Sequence[str] | None = None,
+    ) -> Ran:
+        """Execute a job and wait for it.
+
+        Args:
+            job: Its name.
+            source: Partition, made known to Dagster where it is new.
+            files: What the landing step takes, below the inbox folder; None for whatever waits.
+            select: Assets of the job; None for all.
+        """
+        if source is not None:
+            self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
+        config: dict[str, Any] = dict(QUIET)
+        if files is not None:
+            config["ops"] = {"landing": {"config": {"files": list(files)}}}
+        begun = time.monotonic()
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            run_config=config,
+            instance=self._instance,
+            partition_key=source,
+            asset_selection=[dg.AssetKey(name) for name in select] if select else None,
+            raise_on_error=False,
+        )
+        return Ran(
+            run_id=result.run_id,
+            job=job,
+            source=source,
+            seconds=time.monotonic() - begun,
+            assets={_name(event): _plain(event) for event in result.get_asset_materialization_events()},
+            failures=[_told(event) for event in result.get_step_failure_events()],
+        )
+
+
+@contextmanager
+def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
+    """A runner on a home, prepared first."""
+    home = Home(root)
+    home.prepare()
+    with dg.DagsterInstance.from_config(str(root)) as instance:
+        yield Runner(home, instance, at=at)
+
+
+def _name(event: dg.DagsterEvent) -> str:
+    return event.asset_key.to_user_string() if event.asset_key else ""
+
+
+def _plain(event: dg.DagsterEvent) -> dict[str, Any]:
+    """Numbers, words and JSON of a materialization; plots and schemas stay in the UI."""
+    metadata = event.step_materialization_data.materialization.metadata
+    shown = (
+        dg.IntMetadataValue,
+        dg.FloatMetadataValue,
+        dg.TextMetadataValue,
+        dg.BoolMetadataValue,
+        dg.JsonMetadataValue,
+    )
+    return {name: value.value for name, value in metadata.items() if isinstance(value, shown)}
+
+
+def _told(event: dg.DagsterEvent) -> str:
+    """The error that a step died of, in one line: our own errors say all that a person needs."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    message = error.message.strip() if error else "failed"
+    return f"{event.step_key}: {message.split(': ', 1)[-1] if 'Error: ' in message else message}"

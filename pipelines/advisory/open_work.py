@@ -1,0 +1,54 @@
+"""From decisions to jobs for the planner, and the slots that people have been told of."""
+
+from datetime import datetime
+
+import polars as pl
+
+from pipelines.advisory.problem import Job, Slot
+from pipelines.identity import stable_id
+
+KINDS = {"plan": "repair", "inspect": "inspection"}
+WEIGHT = {"none": 1, "low": 1, "medium": 3, "high": 10}
+
+
+def open_jobs(decisions: pl.DataFrame) -> list[Job]:
+    """Jobs that the newest decision of each machine asks for.
+
+    Args:
+        decisions: `decisions` contract, any number for each machine.
+    """
+    newest = decisions.sort("decided_at").group_by("machine_id", maintain_order=True).last()
+    wanted = newest.filter(pl.col("action").is_in(list(KINDS))).sort("machine_id")
+    return [
+        Job(
+            work_order_id=stable_id("order", row["machine_id"], row["failure_mode"], row["episode_at"]),
+            source=row["source"],
+            machine_id=row["machine_id"],
+            failure_mode=row["failure_mode"],
+            kind=KINDS[row["action"]],
+            skill=row["skill"],
+            work_h=row["work_h"],
+            due_at=row["due_at"],
+            priority=WEIGHT[row["urgency"]] * WEIGHT_OF[row["criticality"]],
+            decision_id=row["decision_id"],
+            rationale=row["rationale"],
+        )
+        for row in wanted.to_dicts()
+    ]
+
+
+WEIGHT_OF = {"low": 1, "medium": 3, "high": 10}
+
+
+def standing_slots(work_orders: pl.DataFrame, *, now: datetime) -> dict[str, Slot]:
+    """Slots of the newest plan made before `now`, by work order id.
+
+    Args:
+        work_orders: `work_orders` contract.
+        now: Moment of the plan that is made anew; a plan of that very moment is replaced, not stood by.
+    """
+    earlier = work_orders.filter(pl.col("planned_at") < now)
+    standing = earlier.filter(pl.col("planned_at") == pl.col("planned_at").max()).drop_nulls("starts_at")
+    return {
+        row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"]) for row in standing.to_dicts()
+    }

@@ -1,0 +1,1 @@
+"""What people look at: small plots for the metadata of each asset."""

@@ -1,0 +1,77 @@
+"""The landing sensor: one run for each source that has files waiting."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dagster as dg
+
+from assets.partitions import SOURCES
+from pipelines.landing import plan_micro_batch
+from resources.inbox import Arrived, Inbox
+
+LIMIT = 200  # files of one source in one run
+WAIT_S = 4.0  # a tick comes every 5 s at best, and must end within 60 s
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    job_name="micro_batch",
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    tags={"wakes": "graph"},
+)
+def landing_sensor(context: dg.SensorEvaluationContext, inbox: Inbox) -> dg.SensorResult | dg.SkipReason:
+    """Waits for files in the inbox and asks for a run of each source that has some."""
+    arrived = inbox.wait_for_pending(seconds=WAIT_S)
+    runs = context.instance.get_runs(dg.RunsFilter(job_name="micro_batch", statuses=UNFINISHED))
+    plan = plan_micro_batch({one.file: one.source for one in arrived}, _in_flight(runs), limit=LIMIT)
+    if strays := inbox.strays():
+        context.log.warning(
+            f"left alone: {strays[:5]}; files belong into landing/<source>/, with a source of lower-case letters, "
+            "digits and -"
+        )
+    if not plan:
+        return dg.SkipReason("nothing waits in the inbox")
+    return dg.SensorResult(
+        run_requests=[
+            dg.RunRequest(
+                partition_key=source,
+                run_key=run_key([one for one in arrived if one.file in files], _failures(context.instance, source)),
+                run_config={"ops": {"landing": {"config": {"files": files}}}},
+            )
+            for source, files in plan.items()
+        ],
+        dynamic_partitions_requests=[SOURCES.build_add_request(list(plan))],
+    )
+
+
+def run_key(arrived: Sequence[Arrived], attempt: int) -> str:
+    """Key of a run request. Dagster remembers it for good, so it holds what was written when, and the attempt."""
+    told = "|".join(one.token for one in arrived)
+    return f"{hashlib.sha256(told.encode()).hexdigest()}:{attempt}"
+
+
+def _in_flight(runs: Iterable[dg.DagsterRun]) -> set[str]:
+    """Files named by unfinished runs; a run that names none takes whatever waits, and finds it gone or known."""
+    configs: list[Any] = [run.run_config for run in runs]
+    steps = [config.get("ops", {}).get("landing", {}) for config in configs]
+    return {file for step in steps for file in step.get("config", {}).get("files", ())}
+
+
+def _failures(instance: dg.DagsterInstance, source: str) -> int:
+    """Runs of the source that failed since one last succeeded: its files are still there and asked for again."""
+    tags = {"dagster/partition": source}
+    runs = instance.get_runs(dg.RunsFilter(job_name="micro_batch", tags=tags), limit=50)
+    failures = 0
+    for run in runs:
+        if run.status == dg.DagsterRunStatus.SUCCESS:
+            break
+        failures += run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+    return failures
