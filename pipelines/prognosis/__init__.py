@@ -1,0 +1,1 @@
+"""Prognosis: when a declared threshold is reached, or why nobody can say."""

@@ -1,0 +1,169 @@
+"""The prognosis stage: health index to one forecast a machine and failure mode."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from pipelines.identity import stable_id
+from pipelines.prognosis.trend import Series, is_degrading, level, line_crossing
+
+
+@dataclass(frozen=True)
+class TrendSettings:
+    """When to speak, and how.
+
+    Attributes:
+        min_windows: Fewer windows of a machine than this are too little data.
+        stale_h: A machine silent or stopped for longer than this before now is not forecast.
+        least_spreads: Deviation of the newest day, in healthy spreads, from which a machine may be degrading.
+        least_share: The same as a share of the way to the threshold.
+        trend_h: How far back a trend is sought.
+        p_value: Of the trend test.
+        fit_h: How far back Prophet looks.
+        step_h: Step of the medians it sees.
+        horizon_h: A crossing later than this is beyond the horizon.
+        coverage: Share of failures the interval should hold.
+        draws: Futures drawn for the interval.
+        seed: Of what is drawn.
+    """
+
+    min_windows: int = 48
+    stale_h: float = 24.0
+    least_spreads: float = 3.0
+    least_share: float = 0.1
+    trend_h: float = 120.0
+    p_value: float = 0.01
+    fit_h: float = 240.0
+    step_h: float = 3.0
+    horizon_h: float = 720.0
+    coverage: float = 0.9
+    draws: int = 200
+    seed: int = 1
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is said: a time with its interval, or a reason; all times in hours."""
+
+    reason: str | None = None
+    ttf_h: float | None = None
+    ttf_low_h: float | None = None
+    ttf_high_h: float | None = None
+    model: str | None = None
+
+
+def forecasts(health: pl.DataFrame, *, issued_at: datetime, settings: TrendSettings = TrendSettings()) -> pl.DataFrame:
+    """One forecast for every machine and failure mode in the health index.
+
+    Args:
+        health: `health_index` contract of one source; rows behind `issued_at` are not looked at.
+        issued_at: Moment to speak from.
+        settings: When to speak, and how.
+    Returns:
+        Columns of `forecasts` without `day` and `run_id`.
+    """
+    end = pl.col("recorded_at") + pl.duration(seconds="window_s")
+    known = health.filter(end <= issued_at).sort("recorded_at")
+    groups = sorted(known.partition_by("machine_id", "failure_mode", as_dict=True).items())
+    return pl.DataFrame([_row(rows, issued_at, settings) for _, rows in groups], schema=_SCHEMA)
+
+
+def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> dict[str, Any]:
+    newest = rows.row(-1, named=True)
+    series = _series(rows, newest, issued_at)
+    said = _outlook(series, newest, issued_at, settings)
+    line = None if series is None else line_crossing(series)
+    recent = rows.filter(pl.col("recorded_at") > newest["recorded_at"] - timedelta(hours=6))
+    return {
+        "source": newest["source"],
+        "machine_id": newest["machine_id"],
+        "forecast_id": stable_id("forecast", newest["machine_id"], newest["failure_mode"], issued_at),
+        "failure_mode": newest["failure_mode"],
+        "issued_at": issued_at,
+        **vars(said),
+        "nominal_coverage": settings.coverage if said.reason is None else None,
+        "linear_ttf_h": line,
+        "sensor": newest["sensor"],
+        "threshold": newest["threshold"],
+        "value": recent["value"].median(),
+        "model_version": settings.version,
+    }
+
+
+def _outlook(series: Series | None, newest: dict[str, Any], issued_at: datetime, settings: TrendSettings) -> Outlook:
+    """The first reason not to speak, or a time to failure."""
+    if newest["threshold"] is None:
+        return Outlook("no_threshold")
+    if series is None or series.hours.size < settings.min_windows:
+        return Outlook("too_little_data")
+    end = newest["recorded_at"] + timedelta(seconds=newest["window_s"])
+    if issued_at - end > timedelta(hours=settings.stale_h):
+        return Outlook("no_recent_data")
+    if level(series, span_h=6.0) >= series.distance:
+        return Outlook(None, 0.0, 0.0, 0.0)
+    degrades = is_degrading(
+        series,
+        least_spreads=settings.least_spreads,
+        least_share=settings.least_share,
+        trend_h=settings.trend_h,
+        step_h=settings.step_h,
+        p_value=settings.p_value,
+    )
+    return _extrapolated(series, settings) if degrades else Outlook("not_degrading")
+
+
+def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
+    from pipelines.prognosis.prophet_trend import crossing_times  # a second of imports that most runs do not need
+
+    times = crossing_times(
+        series.last(settings.fit_h),
+        horizon_h=settings.horizon_h,
+        step_h=settings.step_h,
+        draws=settings.draws,
+        seed=settings.seed,
+    )
+    tail = (1 - settings.coverage) / 2
+    low, median, high = np.quantile(times, [tail, 0.5, 1 - tail], method="higher")
+    if not np.isfinite(median):
+        return Outlook("beyond_horizon", model="prophet_trend")
+    return Outlook(None, float(median), float(low), float(high) if np.isfinite(high) else None, "prophet_trend")
+
+
+def _series(rows: pl.DataFrame, newest: dict[str, Any], issued_at: datetime) -> Series | None:
+    """The series as seen from `issued_at`; None without a threshold or a healthy level to measure from."""
+    healthy, threshold = newest["healthy_level"], newest["threshold"]
+    if healthy is None or threshold is None or threshold == healthy:
+        return None
+    middle = pl.col("recorded_at") + pl.duration(seconds=pl.col("window_s") / 2)
+    hours = rows.select((middle - issued_at).dt.total_seconds() / 3600.0).to_series().to_numpy()
+    towards = np.sign(threshold - healthy)
+    deviation = towards * (rows["value"].to_numpy() - healthy)
+    return Series(hours, deviation, newest["healthy_spread"] or 0.0, abs(threshold - healthy))
+
+
+_SCHEMA = {
+    "source": pl.String(),
+    "machine_id": pl.String(),
+    "forecast_id": pl.String(),
+    "failure_mode": pl.String(),
+    "issued_at": pl.Datetime("us", "UTC"),
+    "ttf_h": pl.Float64(),
+    "ttf_low_h": pl.Float64(),
+    "ttf_high_h": pl.Float64(),
+    "nominal_coverage": pl.Float64(),
+    "reason": pl.String(),
+    "linear_ttf_h": pl.Float64(),
+    "sensor": pl.String(),
+    "threshold": pl.Float64(),
+    "value": pl.Float64(),
+    "model": pl.String(),
+    "model_version": pl.String(),
+}
