@@ -21,17 +21,19 @@ test: .venv/.ready ## every test that needs no server and no patience
 test-all: .venv/.ready ## every test; those whose server is absent say so
 	$(BIN)/pytest
 
+# dg gets an empty instance: without a home it would take the template dagster.yaml and make a folder called $$home.
 check: .venv/.ready ## lint, format, types and definitions: exactly what CI checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	DAGSTER_HOME= DG_CLI_CONFIG=.ci/dg.toml $(BIN)/dg check defs
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && touch "$$scratch/dagster.yaml" && \
+		DAGSTER_HOME="$$scratch" DG_CLI_CONFIG=.ci/dg.toml $(BIN)/dg check defs
 
 # bench: placeholder; the target and its recipe come with the first benchmark.
 
-lock: .venv/.ready ## resolve the versions anew into requirements.lock
+lock: .venv/.ready ## resolve pyproject.toml into requirements.lock; pins that fit stay, OPTIONS=--upgrade moves all
 	$$(command -v uv || echo $(BIN)/uv) pip compile --universal --python-version 3.11 --generate-hashes \
-		--extra dev pyproject.toml -o requirements.lock -q
+		--extra dev pyproject.toml -o requirements.lock -q $(OPTIONS)
 
 clean: ## remove .venv and what the tools left; data/home stays
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

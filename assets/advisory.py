@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from assets.partitions import OWNERS, SOURCES
 from assets.upkeep import Update, bring_up_to_date
@@ -54,17 +55,17 @@ def work_orders(
 ) -> dg.MaterializeResult[Any]:
     """The plan over all sources: jobs that decisions ask for, placed into the crew's shifts. Proposed only."""
     from pipelines.advisory.crew import parse_crew
-    from pipelines.advisory.open_work import open_jobs, standing_slots
+    from pipelines.advisory.open_work import open_jobs, standing_slots, withdrawn
     from pipelines.advisory.plan import SETTINGS, plan, work_orders_frame
     from pipelines.reporting.figures import gantt
 
     crew_text, now = register.crew_text(), clock.now()
 
     def compute(_taken: Taken) -> Update:
-        jobs = open_jobs(lake.read("decisions"))
-        standing = standing_slots(lake.read("work_orders"), now=now)
-        made = plan(jobs, parse_crew(crew_text), now=now, standing=standing, seed=PLAN_SEED)
+        jobs, before = open_jobs(lake.read("decisions")), lake.read("work_orders")
+        made = plan(jobs, parse_crew(crew_text), now=now, standing=standing_slots(before, now=now), seed=PLAN_SEED)
         rows = work_orders_frame(jobs, made, planned_at=now, run_id=context.run_id, rules_version=SETTINGS.version)
+        rows = pl.concat([rows, withdrawn(before, jobs, now=now).select(rows.columns)])
         facts = {"status": made.status, "objective": made.objective, "bound": made.bound, "gap": made.gap}
         return Update(rows, [at_moment(now)], facts)
 

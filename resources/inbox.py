@@ -100,14 +100,21 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
     def path(self, file: str) -> Path:
         return self._landing / file
 
+    def has_archived(self, batch_id: str, *, source: str) -> bool:
+        """Whether a file of this content has landed for the source."""
+        return (self._archived(source, batch_id) / "landing.json").exists()
+
     def archive(self, file: str, *, batch_id: str, facts: Mapping[str, Any]) -> None:
         """Move a file whose rows are committed out of the inbox, for good, under its content's name."""
         path = self.path(file)
-        folder = Path(self.root) / "archive" / path.parent.name / batch_id[:2] / batch_id
+        folder = self._archived(path.parent.name, batch_id)
         if (folder / "landing.json").exists():  # the same bytes came before
             path.unlink(missing_ok=True)
             return
         _keep(path, folder, "landing.json", {"name": path.name, **facts})
+
+    def _archived(self, source: str, batch_id: str) -> Path:
+        return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
 
     def quarantine(
         self, file: str, *, batch_id: str, at: datetime, reason: Mapping[str, Any], rows: pl.DataFrame | None = None

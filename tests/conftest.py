@@ -1,4 +1,4 @@
-"""What every test may use: Hypothesis profiles and the real data sets, where this machine has them."""
+"""What every test may use: Hypothesis profiles, a home of nobody's, the real data sets where this machine has them."""
 
 import os
 from collections.abc import Callable
@@ -18,6 +18,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ABSENT] = set()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test that forgets to name its home must not find that of whoever runs it."""
+    os.environ["SMARTMAINT_HOME"] = str(tmp_path_factory.mktemp("nobody") / "home")
+    os.environ.pop("DAGSTER_HOME", None)
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,10 @@ def greedy(problem: Problem) -> dict[str, Place]:
 
 def _candidates(task: Task, technician: str, taken: Sequence[Span]) -> list[Place]:
     """The first free start with one technician, and where the job stands if that is free."""
-    stood = [place.start for place in (task.standing,) if place and place.technician == technician]
-    starts = (
-        _first_free(runs, task.size, taken) for runs in (task.starts[technician], [(start, start) for start in stood])
-    )
+    searched = [task.starts[technician]]
+    if task.standing is not None and task.standing.technician == technician:
+        searched.append([(task.standing.start, task.standing.start)])
+    starts = (_first_free(runs, task.size, taken) for runs in searched)
     return [Place(technician, start) for start in starts if start is not None]
 
 

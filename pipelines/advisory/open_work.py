@@ -1,5 +1,6 @@
 """From decisions to jobs for the planner, and the slots that people have been told of."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import polars as pl
@@ -9,6 +10,7 @@ from pipelines.identity import stable_id
 
 KINDS = {"plan": "repair", "inspect": "inspection"}
 WEIGHT = {"none": 1, "low": 1, "medium": 3, "high": 10}
+"""Of urgency and of criticality: an hour too late weighs their product."""
 
 
 def open_jobs(decisions: pl.DataFrame) -> list[Job]:
@@ -29,7 +31,7 @@ def open_jobs(decisions: pl.DataFrame) -> list[Job]:
             skill=row["skill"],
             work_h=row["work_h"],
             due_at=row["due_at"],
-            priority=WEIGHT[row["urgency"]] * WEIGHT_OF[row["criticality"]],
+            priority=WEIGHT[row["urgency"]] * WEIGHT[row["criticality"]],
             decision_id=row["decision_id"],
             rationale=row["rationale"],
         )
@@ -37,18 +39,37 @@ def open_jobs(decisions: pl.DataFrame) -> list[Job]:
     ]
 
 
-WEIGHT_OF = {"low": 1, "medium": 3, "high": 10}
-
-
 def standing_slots(work_orders: pl.DataFrame, *, now: datetime) -> dict[str, Slot]:
-    """Slots of the newest plan made before `now`, by work order id.
+    """Slots of the plan that stood before `now`, by work order id.
 
     Args:
         work_orders: `work_orders` contract.
         now: Moment of the plan that is made anew; a plan of that very moment is replaced, not stood by.
     """
-    earlier = work_orders.filter(pl.col("planned_at") < now)
-    standing = earlier.filter(pl.col("planned_at") == pl.col("planned_at").max()).drop_nulls("starts_at")
+    standing = _standing(work_orders, now).drop_nulls("starts_at")
     return {
         row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"]) for row in standing.to_dicts()
     }
+
+
+def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) -> pl.DataFrame:
+    """Orders of the plan that stood before `now` and that nothing asks for any more, as rows of the new plan.
+
+    They are said to be withdrawn, not left out: a plan without any job would else be no rows, and the old one stand.
+    """
+    asked = [job.work_order_id for job in jobs]
+    gone = _standing(work_orders, now).filter(~pl.col("work_order_id").is_in(asked))
+    return gone.with_columns(
+        planned_at=pl.lit(now, gone.schema["planned_at"]),
+        status=pl.lit("withdrawn"),
+        technician=pl.lit(None, pl.String),
+        starts_at=pl.lit(None, gone.schema["starts_at"]),
+        ends_at=pl.lit(None, gone.schema["ends_at"]),
+        note=pl.lit("no decision asks for it any more"),
+    )
+
+
+def _standing(work_orders: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    earlier = work_orders.filter(pl.col("planned_at") < now)
+    newest = earlier.filter(pl.col("planned_at") == pl.col("planned_at").max())
+    return newest.filter(pl.col("status") != "withdrawn")

@@ -91,7 +91,7 @@ def plan(
         horizon_days: Work must end within so many days from now.
         settings: Grid, lead and weights.
     Raises:
-        PlanError: A work order or a technician comes twice, or the horizon is not positive.
+        PlanError: A work order or a technician comes twice, the horizon is not positive, `now` has no time zone.
     """
     problem = pose(jobs, crew, now=now, standing=standing, horizon_days=horizon_days, settings=settings)
     if not jobs:
@@ -120,11 +120,13 @@ def _search(problem: Problem, rough: Mapping[str, Place], seed: int) -> tuple[st
     _add_hint(model, problem, choices, rough)
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1  # more than one does not repeat
+    solver.parameters.interleave_search = True  # several strategies in turn on the one worker; repeats as well
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = problem.settings.search_limit
     status = solver.solve(model)
+    bound = max(0.0, solver.best_objective_bound)  # no cost is below 0, whatever little was proved
     if status == cp_model.UNKNOWN:
-        return "FEASIBLE", rough, max(0.0, solver.best_objective_bound)
+        return "FEASIBLE", rough, bound
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         raise AssertionError(f"every job may stay unplaced, yet the solver says {solver.status_name(status)}")
     found = {}
@@ -132,7 +134,7 @@ def _search(problem: Problem, rough: Mapping[str, Place], seed: int) -> tuple[st
         for technician, is_with in choice.with_technician.items():
             if solver.boolean_value(is_with):
                 found[order] = Place(technician, solver.value(choice.start))
-    return solver.status_name(status), found, solver.best_objective_bound
+    return solver.status_name(status), found, bound
 
 
 def _add_task(model: cp_model.CpModel, task: Task, problem: Problem) -> _Choice:

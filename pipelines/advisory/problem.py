@@ -30,7 +30,7 @@ class Job:
         work_order_id: The same job has the same id in every plan.
         kind: `repair` or `inspection`.
         skill: Skill that who does it must have.
-        work_h: Length of the work in h, above 0 and at most 1e4; takes whole cells of the grid.
+        work_h: Length of the work in h, 0 to 1e4; takes whole cells of the grid, and one at least.
         due_at: When it must be done, with a time zone; may be past.
         priority: Weight of an hour too late, 1 to 1000.
         decision_id: Decision that asked for it.
@@ -52,8 +52,8 @@ class Job:
     rationale: str
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.work_h <= 1e4:
-            raise PlanError(f"{self.work_order_id}: work_h is {self.work_h}; expected above 0 and at most 1e4 h")
+        if not 0.0 <= self.work_h <= 1e4:
+            raise PlanError(f"{self.work_order_id}: work_h is {self.work_h}; expected 0 to 1e4 h")
         if not 1 <= self.priority <= 1000:
             raise PlanError(f"{self.work_order_id}: priority is {self.priority}; expected 1 to 1000")
 
@@ -185,12 +185,9 @@ def pose(
         horizon_days: Work must end within so many days from now.
         settings: Grid, lead and weights.
     Raises:
-        PlanError: A work order or a technician comes twice, or the horizon is not positive.
+        PlanError: A work order or a technician comes twice, the horizon is not positive, `now` has no time zone.
     """
-    _refuse_twice("work order", (job.work_order_id for job in jobs))
-    _refuse_twice("technician", (person.technician for person in crew))
-    if horizon_days < 1:
-        raise PlanError(f"horizon_days is {horizon_days}; expected 1 or more")
+    _check(jobs, crew, now, horizon_days)
     now, until = now.astimezone(UTC), now.astimezone(UTC) + timedelta(days=horizon_days)
     grid = Grid(now - (now - EPOCH) % settings.grid, settings.grid)
     begun = {order: slot for order, slot in standing.items() if slot.starts_at <= now}
@@ -268,7 +265,7 @@ def no_free_slot(job: Job, horizon_days: int) -> str:
 
 
 def _task(job: Job, windows: Mapping[str, Sequence[Span]], stood: Slot | None, grid: Grid, earliest: int) -> Task:
-    size = math.ceil(job.work_h / (grid.step / timedelta(hours=1)))
+    size = max(1, math.ceil(job.work_h / (grid.step / timedelta(hours=1))))
     standing = None
     if stood is not None and grid.at(grid.floor(stood.starts_at)) == stood.starts_at:
         start = grid.floor(stood.starts_at)
@@ -320,6 +317,15 @@ def _grouped(pairs: Iterable[tuple[str, Span]]) -> defaultdict[str, list[Span]]:
     for name, span in pairs:
         groups[name].append(span)
     return groups
+
+
+def _check(jobs: Sequence[Job], crew: Sequence[Technician], now: datetime, horizon_days: int) -> None:
+    _refuse_twice("work order", (job.work_order_id for job in jobs))
+    _refuse_twice("technician", (person.technician for person in crew))
+    if horizon_days < 1:
+        raise PlanError(f"horizon_days is {horizon_days}; expected 1 or more")
+    if now.tzinfo is None:
+        raise PlanError(f"now is {now}; expected a moment with a time zone")
 
 
 def _refuse_twice(what: str, names: Iterable[str]) -> None:

@@ -25,7 +25,11 @@ WORK_ORDERS = contract(
         "planned_at": column(TIME, "When the plan was made."),
         "failure_mode": column(pl.String(), "Mode to mend.", named()),
         "kind": column(pl.String(), "Kind of job.", one_of(("repair", "inspection"))),
-        "status": column(pl.String(), "`unplaced`: no slot fits, see note.", one_of(("proposed", "unplaced"))),
+        "status": column(
+            pl.String(),
+            "`unplaced`: no slot fits, see note; `withdrawn`: nothing asks for it any more.",
+            one_of(("proposed", "unplaced", "withdrawn")),
+        ),
         "technician": column(pl.String(), "Who.", named(), null="no slot"),
         "skill": column(pl.String(), "Skill needed.", named()),
         "starts_at": column(TIME, "Start of the slot.", null="no slot"),

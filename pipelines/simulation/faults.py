@@ -20,6 +20,7 @@ class Fault:
         span_h: Hours over which it unfolds: to the limit for laws that fail, to the full size for a plateau.
         sigmas: Size at the end of the span.
         fails_as: Failure mode it ends in; None if the machine lives on.
+        fails_h: Hours before (negative: behind) the end of the simulated time at which it fails, as a range.
         strength: Share of the declared limit at which the machine really fails.
     """
 
@@ -29,6 +30,7 @@ class Fault:
     span_h: tuple[float, float]
     sigmas: float
     fails_as: str | None = None
+    fails_h: tuple[float, float] = (0.0, 0.0)
     onset_h: float = 0.0
     grows_h: float = 0.0
     strength: float = 1.0
@@ -38,10 +40,12 @@ class Fault:
         return next(iter(self.sensors)) if self.law == "stuck" else None
 
     def drawn(self, rng: np.random.Generator, days: int) -> "Fault":
-        """This kind with an onset in the second third of the time and a speed of its own."""
+        """This kind with a course of its own: an onset in the second third of the time, or the one its end asks for."""
+        end = days * 24.0
         grows_h = float(rng.uniform(*self.span_h))
-        latest = max(days * 24 - grows_h - 24, 9 * 24) if self.fails_as else days * 24 * 0.7
-        onset_h = float(rng.uniform(min(10 * 24, latest - 1), latest))
+        onset_h = float(rng.uniform(end / 3, end * 2 / 3))
+        if self.fails_as:
+            onset_h = end - float(rng.uniform(*self.fails_h)) - grows_h
         return replace(self, onset_h=onset_h, grows_h=grows_h, strength=float(rng.uniform(0.9, 1.1)))
 
     def course(self, hours: Array) -> Array:
@@ -64,15 +68,17 @@ class Fault:
         return float(hours[reached.argmax()]) if reached.any() else None
 
 
+WEAR = {"vibration_mm_s": 1.0, "temperature_c": 0.2}
+FOULING = {"temperature_c": 1.0, "current_a": 0.35}
 FAULTS = (
-    Fault(
-        "bearing_wear", "exponential", {"vibration_mm_s": 1.0, "temperature_c": 0.2}, (200, 320), 22.0, "bearing_wear"
-    ),
-    Fault("fouling", "power", {"temperature_c": 1.0, "current_a": 0.35}, (240, 360), 18.0, "overheating"),
+    Fault("bearing_wear", "exponential", WEAR, (200, 320), 22.0, fails_as="bearing_wear", fails_h=(48, 168)),
+    Fault("fouling", "power", FOULING, (240, 360), 18.0, fails_as="overheating", fails_h=(-96, -48)),
     Fault("seal_leak", "plateau", {"pressure_bar": -1.0, "flow_m3_h": -0.7}, (100, 200), 5.0),
     Fault("misalignment", "step", {"vibration_mm_s": 1.0, "current_a": 0.3}, (1, 2), 4.0),
     Fault("stuck_sensor", "stuck", {"temperature_c": 1.0}, (1, 2), 0.0),
 )
+"""One of each in every plant. Of the two that end in failure one fails before the last day and one soon after it, so
+that the last day shows a machine at risk."""
 
 
 def severity(fault: Fault | None, sensor: str, hours: Array) -> Array:

@@ -1,7 +1,7 @@
 """The simulated plant: machines in shifts and weather, some with a fault whose course is known."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -96,20 +96,23 @@ class Plant:
 
     Attributes:
         readings: machine_id, sensor, recorded_at, value; in order of time.
-        truth: Columns of a labels file: the span of every fault, and the moment of every failure.
+        truth: Columns of a labels file: the span of every fault, and the moment of every failure so far.
         machines: Class by machine, in order.
         faults: Fault by machine.
-        until: End of the simulated time.
+        fails_at: Moment of failure by machine, also behind the end.
+        start: First moment.
+        days: Length.
+        site_of: Site by machine.
     """
 
     readings: pl.DataFrame
     truth: pl.DataFrame
     machines: Mapping[str, str]
     faults: Mapping[str, Fault]
-    failed_at: Mapping[str, datetime]
+    fails_at: Mapping[str, datetime]
     start: datetime
     days: int
-    site_of: Mapping[str, str] = field(default_factory=dict)
+    site_of: Mapping[str, str]
 
     def day(self, number: int) -> pl.DataFrame:
         """Readings of one day, counted from 0."""
@@ -135,15 +138,15 @@ def simulate(*, seed: int, days: int = 30, start: datetime = START, fleet: tuple
     weather = {site: _weather(hours, rng) for site in SITES}
     site_of = {name: SITES[i % 2] for i, name in enumerate(names)}
     faults = _faults(names, days, rng)
-    frames, failed_at = [], {}
+    frames, fails_at = [], {}
     for name, machine_class in names.items():
         fault = faults.get(name)
         failed_h = _failure_hour(fault)
-        if failed_h is not None and failed_h < days * 24:
-            failed_at[name] = start + timedelta(hours=failed_h)
+        if failed_h is not None:
+            fails_at[name] = start + timedelta(hours=failed_h)
         frames.append(_machine(name, machine_class, hours, weather[site_of[name]], fault, failed_h, start, rng))
     readings = pl.concat(frames).sort("recorded_at", "machine_id", "sensor")
-    return Plant(readings, _truth(faults, failed_at, start), names, faults, failed_at, start, days, site_of)
+    return Plant(readings, _truth(faults, fails_at, start, days), names, faults, fails_at, start, days, site_of)
 
 
 def register_text(plant: Plant, *, source: str) -> str:
@@ -284,12 +287,14 @@ def _failure_hour(fault: Fault | None) -> float | None:
     return fault.hour_of(limit.sensor, limit.sigmas * fault.strength)
 
 
-def _truth(faults: Mapping[str, Fault], failed_at: Mapping[str, datetime], start: datetime) -> pl.DataFrame:
+def _truth(faults: Mapping[str, Fault], fails_at: Mapping[str, datetime], start: datetime, days: int) -> pl.DataFrame:
+    """What people know on the last day: failures still to come are not in it."""
+    known = {name: at for name, at in fails_at.items() if at < start + timedelta(days=days)}
     rows = [
-        (name, "fault", fault.kind, start + timedelta(hours=fault.onset_h), failed_at.get(name))
+        (name, "fault", fault.kind, start + timedelta(hours=fault.onset_h), known.get(name))
         for name, fault in faults.items()
     ]
-    rows += [(name, "failure", faults[name].kind, at, at) for name, at in failed_at.items()]
+    rows += [(name, "failure", faults[name].kind, at, at) for name, at in known.items()]
     at, text = pl.Datetime("us", "UTC"), pl.String()
     schema = {"machine_id": text, "kind": text, "label": text, "started_at": at, "ended_at": at}
     return pl.DataFrame(rows, schema=schema, orient="row")

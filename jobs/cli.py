@@ -1,0 +1,151 @@
+"""`smartmaint`: the command line. A command is a way to start something; what it starts is elsewhere."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.output import OUT, print_json, print_table, say_error
+from resources.settings import from_environment
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all run-time state.  [default: data/home]")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")]
+FORMATS = ("table", "csv", "json")
+
+
+def main() -> None:
+    """Entry point of the script."""
+    app()
+
+
+@app.command()
+def demo(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    seed: Annotated[int, typer.Option(help="Of the simulated plant.")] = 1,
+    days: Annotated[int, typer.Option(min=9, max=60, help="Days to live through.")] = 30,
+) -> None:
+    """A simulated plant with known faults, landed day by day through the whole graph."""
+    from jobs.demo import live
+
+    with _stated():
+        document = live(_root(home), seed=seed, days=days, quiet=as_json)
+    if as_json:
+        print_json(document)
+
+
+@app.command()
+def up(home: HomeOption = None, port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
+    """Dagster's web page, sensor and schedules for this home, until stopped."""
+    from jobs.up import serve
+    from resources.home import Home
+
+    with _stated():
+        root = _root(home)
+        Home(root).prepare()
+        status = serve(root, port=port, told=OUT.print)
+    raise typer.Exit(status)
+
+
+@app.command("import")
+def import_(
+    dataset: Annotated[str, typer.Argument(help="Format of the files: kaggle-pump, or readings for the long layout.")],
+    path: Annotated[Path, typer.Argument(help="A file, or a folder of them.")],
+    source: Annotated[str | None, typer.Option(help="Name of the data in this home.  [default: DATASET]")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put original files into the inbox and land them; `run` does the rest."""
+    from jobs.importing import import_files
+
+    with _stated():
+        receipt = import_files(_root(home), dataset=dataset, path=path, source=source or dataset)
+    refused = receipt.pop("refused")
+    if as_json:
+        print_json({**receipt, "refused": refused})
+    else:
+        print_table(f"import {dataset}", ["", ""], receipt.items())
+    for entry in refused:
+        say_error(f"{entry['file']}: {entry['message']}. Kept with its reason in {entry['folder']}")
+    if receipt["files_quarantined"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    source: Annotated[str | None, typer.Option(help="One source only.  [default: every source]")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="Run as if it were the end of this UTC day, such as 2018-04-04.")
+    ] = None,
+    select: Annotated[str | None, typer.Option(help="Assets to materialize, separated by commas.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring everything up to date through Dagster: what waits in the inbox, then all that follows, then the plan."""
+    from jobs.running import run_all
+
+    with _stated():
+        document = run_all(_root(home), source=source, day=day, select=select.split(",") if select else None)
+    if as_json:
+        print_json(document)
+    else:
+        rows = [
+            (r["job"], r["source"], r["run_id"], f"{r['seconds']:.1f} s", r["rows_written"]) for r in document["runs"]
+        ]
+        print_table("runs", ["job", "source", "run", "time", "rows written"], rows)
+    for failure in document["failures"]:
+        say_error(failure)
+    if document["failures"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Query the results, read-only; tables as in `select table_name from information_schema.tables`."""
+    from resources.catalog import Catalog
+    from resources.home import Home
+
+    if form not in FORMATS:
+        raise typer.BadParameter(f"{form!r}; expected table, csv or json", param_hint="--format")
+    with _stated():
+        place = Home(_root(home))
+        answer = Catalog(path=str(place.catalog), lake_root=str(place.lake)).query(query)
+    if as_json:
+        print_json({"columns": answer.columns, "rows": answer.rows})
+    elif form == "json":
+        records = [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+        sys.stdout.write(json.dumps(records, default=str, ensure_ascii=False) + "\n")
+    elif form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(answer.columns)
+        writer.writerows(answer.rows)
+    else:
+        print_table(f"{len(answer.rows)} rows", answer.columns, answer.rows)
+
+
+@contextmanager
+def _stated() -> Iterator[None]:
+    """Errors that say all a person needs become one line; anything else is a defect and shows its trace."""
+    from jobs.failures import STATED
+
+    try:
+        yield
+    except STATED as error:
+        say_error(str(error))
+        raise typer.Exit(1) from None
+
+
+def _root(home: Path | None) -> Path:
+    return (home or from_environment().home).expanduser().resolve()

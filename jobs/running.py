@@ -1,0 +1,89 @@
+"""`smartmaint run`: everything that waits and everything that follows, source by source, then the plan."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from jobs.batch import GRAPH
+from jobs.failures import CommandError
+from jobs.runs import Ran, opened
+from resources.inbox import Inbox
+
+PLANNED = ("work_orders",)
+
+
+def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence[str] | None) -> dict[str, Any]:
+    """Run `micro_batch` for every source, then `plan`.
+
+    Args:
+        root: Home.
+        source: One source only; the plan is over all sources all the same.
+        day: The clock stands at the end of this UTC day, such as `2018-04-04`; None for the present.
+        select: Assets; None for all.
+    Returns:
+        `runs`, `assets`, `partitions`, `seconds`, `failures`.
+    Raises:
+        CommandError: No such source, asset or day, or nothing has ever arrived.
+    """
+    unknown = sorted(set(select or ()) - {*GRAPH, *PLANNED, "catalog"})
+    if unknown:
+        raise CommandError(f"no asset {', '.join(unknown)}; known are {', '.join((*GRAPH, *PLANNED))}")
+    with opened(root, at=_end_of(day)) as runner:
+        arrived = {one.source for one in Inbox(root=str(root)).pending()}
+        known = sorted({*runner.sources(), *arrived})
+        if not known:
+            raise CommandError(
+                f"nothing has arrived in {root}: `smartmaint import`, or put files into landing/<source>/"
+            )
+        if source is not None and source not in known:
+            raise CommandError(f"source {source!r} is not known; known are {', '.join(known)}")
+        runs = []
+        graph = _chosen(GRAPH, select)
+        if graph:
+            runs = [runner.run("micro_batch", source=name, select=graph) for name in ([source] if source else known)]
+        if planned := _chosen(PLANNED, select):
+            runs.append(runner.run("plan", select=planned))
+    return _document(runs)
+
+
+def _chosen(assets: Sequence[str], select: Sequence[str] | None) -> list[str]:
+    chosen = [name for name in assets if select is None or name in select]
+    return [*chosen, "catalog"] if chosen else []
+
+
+def _end_of(day: str | None) -> str:
+    if day is None:
+        return ""
+    try:
+        start = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise CommandError(f"day is {day!r}; expected a date such as 2018-04-04") from None
+    return (start + timedelta(days=1)).isoformat()
+
+
+def _written(facts: Mapping[str, Any]) -> int:
+    return int(facts.get("rows_written", facts.get("values_landed", 0)))
+
+
+def _document(runs: Sequence[Ran]) -> dict[str, Any]:
+    listed = [
+        {
+            "run_id": ran.run_id,
+            "job": ran.job,
+            "source": ran.source,
+            "seconds": round(ran.seconds, 3),
+            "rows_written": sum(
+                facts.get("rows_written", facts.get("values_landed", 0)) for facts in ran.assets.values()
+            ),
+            "assets": sorted(ran.assets),
+        }
+        for ran in runs
+    ]
+    return {
+        "runs": listed,
+        "assets": sorted({name for ran in runs for name in ran.assets}),
+        "partitions": sorted({ran.source for ran in runs if ran.source}),
+        "seconds": round(sum(ran.seconds for ran in runs), 3),
+        "failures": [f"{ran.source or 'all sources'}, {failure}" for ran in runs for failure in ran.failures],
+    }
