@@ -29,12 +29,13 @@ def anomaly_scores(
     source = context.partition_key
     every = register.load().source(source).window
     features, machines = lake.read("window_features", source=source), lake.read("machines", source=source)
-    fitted = scoring.fit_models(features, machines, keep=models.keep)
+    healthy = scoring.baselines(features, machines)
 
     def compute(taken: Taken) -> Update:
         spans = taken.spans("window_features", lambda rows: touched_spans(rows, every=every))
-        scores = scoring.anomaly_scores(lake.read("window_features", source=source, spans=spans), fitted)
-        return Update(scores, spans, {"models": len(fitted)})
+        windows = lake.read("window_features", source=source, spans=spans)
+        scores = scoring.anomaly_scores(windows, scoring.fitted(healthy, keep=models.keep))
+        return Update(scores, spans, {"models": len(healthy)})
 
     return bring_up_to_date(
         context,
@@ -42,7 +43,7 @@ def anomaly_scores(
         "anomaly_scores",
         inputs=("window_features", "machines"),
         compute=compute,
-        definition=scoring.definition(fitted),
+        definition=scoring.definition(healthy),
         figure=score_map,
     )
 

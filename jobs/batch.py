@@ -3,20 +3,10 @@
 import dagster as dg
 
 from assets.partitions import SOURCES
+from pipelines.contracts.vocabulary import TABLES
 
-GRAPH = (
-    "readings",
-    "labels",
-    "machines",
-    "window_features",
-    "anomaly_scores",
-    "alarms",
-    "verdicts",
-    "health_index",
-    "forecasts",
-    "decisions",
-)
-"""Every table that follows from one source, in the order data flows."""
+GRAPH = tuple(table for table in TABLES if table != "work_orders")
+"""Every table that follows from one source."""
 
 IMPORT_BATCH = dg.define_asset_job(
     "import_batch",

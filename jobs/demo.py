@@ -20,6 +20,7 @@ from resources.lake import Lake
 from resources.register import RegisterFile
 
 SOURCE = "plant"
+QUESTION = "select machine_id, verdict, confidence, reasons from verdicts"
 
 
 def live(root: Path, *, seed: int, days: int, quiet: bool) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def _print(document: dict[str, Any]) -> None:
     )
     home = "" if document["home"].endswith("data/home") else f" --home {document['home']}"
     OUT.print(f"Look further:  smartmaint up{home}")
-    OUT.print(f'               smartmaint sql{home} "select machine_id, verdict, confidence, reasons from verdicts"')
+    OUT.print(f"               smartmaint sql{home} '{QUESTION}'")
 
 
 def _print_scores(document: dict[str, Any]) -> None:

@@ -48,6 +48,8 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
 
 
 def _chosen(assets: Sequence[str], select: Sequence[str] | None) -> list[str]:
+    if select is not None and set(select) & {"readings", "labels"}:
+        select = [*select, "readings", "labels"]  # one step reads a file once and lands both
     chosen = [name for name in assets if select is None or name in select]
     return [*chosen, "catalog"] if chosen else []
 

@@ -1,5 +1,6 @@
 """The lake: Delta tables that are appended to or brought up to date, each noting the input it has taken."""
 
+import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +39,7 @@ class Taken(NamedTuple):
     Attributes:
         changed: By input, the rows of the source that changed, deleted ones included (`_change_type`);
             None where the feed does not reach back to the note: recompute the source.
-        notes: One for each input.
+        notes: Of the definition, and of each input.
         output: The consumer's table as it was when its notes were read: a later commit by another run is a conflict.
     """
 
@@ -117,16 +118,20 @@ class Lake(dg.ConfigurableResource["Lake"]):
             definition: What else the output depends on, such as a rules version; another one means recompute.
         """
         output = self._open(consumer)
+        whose = source or "*"
+        # 63 bits of the definition stand where a version would: another one, also an earlier one, differs
+        defined = Transaction(f"definition/{whose}", int(hashlib.sha256(definition.encode()).hexdigest()[:15], 16))
+        is_redefined = output.transaction_version(defined.app_id) != defined.version
         changed: dict[str, pl.DataFrame | None] = {}
-        notes = []
+        notes = [defined]
         for name in inputs:
             delta = self._open(name)
-            # a table made anew is another input, and so is the same table under another definition
-            note = Transaction(f"{delta.metadata().id}/{source or '*'}/{definition}", delta.version())
-            changed[name] = _changes(delta, source, output.transaction_version(note.app_id))
+            note = Transaction(f"{delta.metadata().id}/{whose}", delta.version())  # a table made anew is another input
+            noted = None if is_redefined else output.transaction_version(note.app_id)
+            changed[name] = _changes(delta, source, noted)
             notes.append(note)
         taken = Taken(changed, notes, output)
-        if taken.nothing_new and any(_lags(note, output) for note in notes):
+        if taken.nothing_new and any(_lags(note, output) for note in notes[1:]):
             _note_only(output, notes)
         return taken
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ class ModelStore(dg.ConfigurableResource["ModelStore"]):
         return model
 
 
+@lru_cache(maxsize=256)  # the name holds the content's hash: what was checked and loaded once stays right
 def _loaded(path: Path) -> "MachineModel":
     from skops.io import get_untrusted_types, loads
 

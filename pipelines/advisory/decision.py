@@ -52,6 +52,7 @@ class Case:
     """What is known of one machine when it is decided on."""
 
     is_stale: bool
+    is_still: bool
     confidence: float
     is_believed: bool
     urgency: str
@@ -69,6 +70,7 @@ class Rule:
 
 RULES = (
     Rule("the data is history", lambda case: case.is_stale, "monitor"),
+    Rule("the machine stands still", lambda case: case.is_still, "monitor"),
     Rule(
         "believed and failing within days",
         lambda case: case.is_believed and case.urgency in ("medium", "high"),
@@ -123,6 +125,7 @@ def _decided(
     confidence = episode["confidence"] if episode else 0.0
     case = Case(
         is_stale=now - at > timedelta(hours=policy.stale_h),
+        is_still=forecast["reason"] == "no_recent_data",
         confidence=confidence,
         is_believed=bool(episode) and confidence >= policy.believed,
         urgency=policy.urgency(forecast["ttf_low_h"]),

@@ -2,6 +2,24 @@
 
 from types import MappingProxyType
 
+TABLES = (
+    "readings",
+    "labels",
+    "machines",
+    "window_features",
+    "anomaly_scores",
+    "alarms",
+    "verdicts",
+    "health_index",
+    "forecasts",
+    "decisions",
+    "work_orders",
+)
+"""Every table, in the order data flows."""
+
+SERVED = tuple(table for table in TABLES if table != "labels")
+"""Tables that people query; known truth is for training and evaluation alone."""
+
 QUALITIES = ("good", "uncertain", "bad")
 """How far the sender trusts a reading (OPC UA); `bad` readings are kept but never computed with."""
 

@@ -42,12 +42,13 @@ def alarms(scores: pl.DataFrame, rules: AlarmRules = AlarmRules()) -> pl.DataFra
     """
     by = pl.col("machine_id")
     end = pl.col("recorded_at") + pl.duration(seconds=pl.col("window_s"))
-    scored = scores.drop_nulls("score").sort("machine_id", "recorded_at").with_columns(end=end)
+    timed = scores.sort("machine_id", "recorded_at").with_columns(end=end)
+    scored = timed.with_columns(newest=pl.col("end").max().over(by)).drop_nulls("score")
     exceeds = pl.col("score") >= rules.threshold
     hot = exceeds.cast(pl.Int64).rolling_sum(rules.n, min_samples=rules.k).over(by) >= rules.k
     late = pl.col("recorded_at") - pl.col("end").shift(1).over(by) > rules.gap
     runs = (
-        scored.with_columns(newest=pl.col("end").max().over(by), hot=hot.fill_null(False) & exceeds)
+        scored.with_columns(hot=hot.fill_null(False) & exceeds)
         .filter(exceeds)
         .with_columns(episode=late.fill_null(True).cum_sum().over(by))
         .group_by("source", "machine_id", "episode", maintain_order=True)

@@ -23,30 +23,37 @@ UNSCORED = {
 }
 
 
-def fit_models(features: pl.DataFrame, machines: pl.DataFrame, *, keep: Keep) -> dict[str, Fitted]:
-    """Model of every machine whose healthy span is over and long enough; the others have none.
+def baselines(features: pl.DataFrame, machines: pl.DataFrame) -> dict[str, Matrix]:
+    """Healthy windows of every machine whose healthy span is over and long enough; the others have none.
 
     Args:
         features: `window_features` contract, all of the source.
         machines: `machines` contract: the declared spans.
-        keep: Store of models by version.
     """
     spans = {row["machine_id"]: (row["healthy_from"], row["healthy_until"]) for row in machines.to_dicts()}
     newest = features.select((pl.col("recorded_at") + pl.duration(seconds="window_s")).max()).item()
-    models = {}
+    found = {}
     for machine_id, rows in _by_machine(features).items():
         since, until = spans.get(machine_id, (None, None))
         healthy = healthy_windows(machine_matrix(rows), healthy_from=since, healthy_until=until, newest=newest)
         if healthy is not None:
-            version = model_version(healthy)
-            models[machine_id] = (version, keep(version, partial(MachineModel.fit, healthy)))
-    return models
+            found[machine_id] = healthy
+    return found
 
 
-def definition(models: Mapping[str, Fitted]) -> str:
-    """Hash of all models of a source: another one means that every window is scored anew."""
-    told = [f"{machine_id}={version}" for machine_id, (version, _) in sorted(models.items())]
+def definition(healthy: Mapping[str, Matrix]) -> str:
+    """Hash of all baselines of a source: another one means that every window is scored anew."""
+    told = [f"{machine_id}={model_version(windows)}" for machine_id, windows in sorted(healthy.items())]
     return hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
+
+
+def fitted(healthy: Mapping[str, Matrix], *, keep: Keep) -> dict[str, Fitted]:
+    """Model of each baseline, from the store or fitted now."""
+    versions = {machine_id: model_version(windows) for machine_id, windows in healthy.items()}
+    return {
+        machine_id: (versions[machine_id], keep(versions[machine_id], partial(MachineModel.fit, windows)))
+        for machine_id, windows in healthy.items()
+    }
 
 
 def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.DataFrame:

@@ -8,8 +8,7 @@ import polars as pl
 from pipelines.importers.parsed import FileError
 
 TAIL = 1 << 16
-INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z")
-NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
 
 
 def header(path: Path) -> list[str]:
@@ -59,10 +58,16 @@ def read_text(path: Path, *, whole_last_line: bool) -> pl.DataFrame:
 
 
 def instants(column: pl.Expr) -> pl.Expr:
-    """Text to moments in UTC; a time without a zone is taken as UTC; null where it is no time."""
-    tries = [column.str.to_datetime(f, time_unit="us", strict=False).dt.convert_time_zone("UTC") for f in INSTANTS]
-    tries += [column.str.to_datetime(f, time_unit="us", strict=False).dt.replace_time_zone("UTC") for f in NAIVE]
-    return pl.coalesce(tries)
+    """ISO 8601 text to moments in UTC; a time without a zone is taken as UTC; null where it is no time.
+
+    Example:
+        >>> pl.select(instants(pl.lit("2026-01-05T01:30:00+01:00"))).item().isoformat()
+        '2026-01-05T00:30:00+00:00'
+    """
+    text = column.str.strip_chars().str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
+    zoned = [text.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
+    naive = [text.str.to_datetime(f, time_unit="us", strict=False).dt.replace_time_zone("UTC") for f in INSTANTS]
+    return pl.coalesce([*(at.dt.convert_time_zone("UTC") for at in zoned), *naive])
 
 
 def broken_cells(frame: pl.DataFrame, read: pl.Series, *, column: str, reason: str) -> pl.DataFrame:

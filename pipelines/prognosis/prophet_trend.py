@@ -8,18 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from prophet import Prophet
 
 from pipelines.prognosis.trend import Series
+
+for name in ("prophet", "prophet.plot", "cmdstanpy"):
+    logging.getLogger(name).disabled = True  # before the import: it would complain of plotly, and write lines a fit
+from prophet import Prophet  # noqa: E402
 
 Array = NDArray[np.float64]
 EPOCH = pd.Timestamp("2000-01-01")
 HOLD_OUT_H = 24.0
 BLOCK = 8
 RESIDUAL_SPAN_H = 72.0
-
-for name in ("prophet", "prophet.plot", "cmdstanpy"):
-    logging.getLogger(name).setLevel(logging.CRITICAL)  # each fit would write five lines
 
 
 @dataclass(frozen=True)
