@@ -64,7 +64,7 @@ def work_orders(
     def compute(_taken: Taken) -> Update:
         jobs, before = open_jobs(lake.read("decisions")), lake.read("work_orders")
         made = plan(jobs, parse_crew(crew_text), now=now, standing=standing_slots(before, now=now), seed=PLAN_SEED)
-        rows = work_orders_frame(jobs, made, planned_at=now, run_id=context.run_id, rules_version=SETTINGS.version)
+        rows = work_orders_frame(jobs, made, planned_at=now, run_id=context.run.run_id, rules_version=SETTINGS.version)
         rows = pl.concat([rows, withdrawn(before, jobs, now=now).select(rows.columns)])
         facts = {"status": made.status, "objective": made.objective, "bound": made.bound, "gap": made.gap}
         return Update(rows, [at_moment(now)], facts)

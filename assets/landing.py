@@ -133,6 +133,9 @@ def _commit(
 def _span(readings: pl.DataFrame) -> Span | None:
     from datetime import timedelta
 
+    from pipelines.contracts.readings import EARLIEST, LATEST
+
+    readings = readings.filter(pl.col("recorded_at").is_between(EARLIEST, LATEST))  # the others are refused
     since, until = readings["recorded_at"].min(), readings["recorded_at"].max()
     if not isinstance(since, datetime) or not isinstance(until, datetime):
         return None

@@ -60,7 +60,7 @@ def bring_up_to_date(
         update = compute(taken)
         rows = update.rows if update.rows.width else empty(contract)
         if "run_id" in contract.columns:
-            rows = rows.with_columns(run_id=pl.lit(context.run_id))
+            rows = rows.with_columns(run_id=pl.lit(context.run.run_id))
         return update, lake.replace(
             table,
             conform(rows, contract),

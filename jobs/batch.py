@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from assets.partitions import SOURCES
 from pipelines.contracts.vocabulary import TABLES
 
 GRAPH = tuple(table for table in TABLES if table != "work_orders")
@@ -12,7 +11,6 @@ IMPORT_BATCH = dg.define_asset_job(
     "import_batch",
     dg.AssetSelection.assets("readings", "labels"),
     description="Land files of one source: readings and labels, nothing else.",
-    partitions_def=SOURCES,
     executor_def=dg.in_process_executor,
 )
 
@@ -20,7 +18,6 @@ MICRO_BATCH = dg.define_asset_job(
     "micro_batch",
     dg.AssetSelection.assets(*GRAPH, "catalog"),
     description="Land what waits for one source and bring everything that follows from it up to date.",
-    partitions_def=SOURCES,
     executor_def=dg.in_process_executor,
 )
 

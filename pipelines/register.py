@@ -1,6 +1,7 @@
 """The machine register: what people declare about sources and machines, read from one TOML file."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,8 +10,9 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.contracts.vocabulary import CRITICALITIES
+from pipelines.contracts.vocabulary import CRITICALITIES, NAME, SOURCE
 
+MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
 SPAN_KEYS = {"healthy"}
@@ -100,9 +102,9 @@ def parse_register(text: str) -> Register:
     except tomllib.TOMLDecodeError as error:
         raise RegisterError(f"not readable as TOML: {error}") from None
     _known(declared, {"sources", "machines"}, "the top level")
-    sources = {name: _source(name, entry) for name, entry in declared.get("sources", {}).items()}
+    sources = {name: _source(name, entry) for name, entry in _table(declared, "sources", "the top level").items()}
     machines: dict[str, Machine] = {}
-    for number, entry in enumerate(declared.get("machines", []), start=1):
+    for number, entry in enumerate(_list(declared, "machines", "the top level"), start=1):
         machine = _machine(f"machine {number}", entry)
         if machine.machine_id in machines:
             raise RegisterError(f"machine {number}: {machine.machine_id!r} is declared twice; keep one entry")
@@ -112,6 +114,7 @@ def parse_register(text: str) -> Register:
 
 def _source(name: str, entry: Mapping[str, Any]) -> Source:
     where = f"sources.{name}"
+    _named(name, where, pattern=SOURCE)
     _known(entry, SOURCE_KEYS, where)
     window = entry.get("window", WINDOW)
     if window not in WINDOWS:
@@ -122,7 +125,7 @@ def _source(name: str, entry: Mapping[str, Any]) -> Source:
 def _machine(where: str, entry: Mapping[str, Any]) -> Machine:
     _known(entry, MACHINE_KEYS, where)
     name = entry.get("id")
-    if not isinstance(name, str) or "." not in name:
+    if not isinstance(name, str) or not re.fullmatch(MACHINE_ID, name) or not re.fullmatch(NAME, name):
         raise RegisterError(f'{where}: id is {name!r}; expected text like "plant.pump-1": source, dot, machine')
     where = f"machine {name!r}"
     criticality = entry.get("criticality", "medium")
@@ -130,16 +133,26 @@ def _machine(where: str, entry: Mapping[str, Any]) -> Machine:
         raise RegisterError(f"{where}: criticality is {criticality!r}; expected one of {', '.join(CRITICALITIES)}")
     return Machine(
         machine_id=name,
-        machine_class=str(entry.get("class", "unspecified")),
-        site=str(entry.get("site", "unspecified")),
+        machine_class=_named(entry.get("class", "unspecified"), f"{where}, class"),
+        site=_named(entry.get("site", "unspecified"), f"{where}, site"),
         criticality=criticality,
         running=_running(entry, where),
         healthy=_span(entry, where),
         nominal={
-            sensor: _limits(pair, f"{where}, nominal {sensor}") for sensor, pair in entry.get("nominal", {}).items()
+            _named(sensor, f"{where}, nominal"): _limits(pair, f"{where}, nominal {sensor}")
+            for sensor, pair in _table(entry, "nominal", where).items()
         },
-        failures=tuple(_failure(mode, f"{where}, failure {n}") for n, mode in enumerate(entry.get("failures", []), 1)),
+        failures=_failures(entry, where),
     )
+
+
+def _failures(entry: Mapping[str, Any], where: str) -> tuple[FailureMode, ...]:
+    failures = [_failure(mode, f"{where}, failure {n}") for n, mode in enumerate(_list(entry, "failures", where), 1)]
+    names = [failure.failure_mode for failure in failures]
+    for name in names:
+        if names.count(name) > 1:
+            raise RegisterError(f"{where}: failure mode {name!r} is declared twice; keep one entry")
+    return tuple(failures)
 
 
 def _failure(entry: Mapping[str, Any], where: str) -> FailureMode:
@@ -150,13 +163,16 @@ def _failure(entry: Mapping[str, Any], where: str) -> FailureMode:
     direction = entry.get("direction", "above")
     if direction not in ("above", "below"):
         raise RegisterError(f"{where}: direction is {direction!r}; expected above or below")
+    repair_h = _number(entry.get("repair_hours", 4.0), f"{where}, repair_hours")
+    if not 0 < repair_h <= 1e4:
+        raise RegisterError(f"{where}: repair_hours is {repair_h}; expected more than 0 and at most 10000")
     return FailureMode(
-        failure_mode=str(entry["mode"]),
-        sensor=str(entry["sensor"]),
+        failure_mode=_named(entry["mode"], f"{where}, mode"),
+        sensor=_named(entry["sensor"], f"{where}, sensor"),
         threshold=_number(entry["threshold"], f"{where}, threshold"),
         direction=direction,
-        skill=str(entry.get("skill", "mechanical")),
-        repair_h=_number(entry.get("repair_hours", 4.0), f"{where}, repair_hours"),
+        skill=_named(entry.get("skill", "mechanical"), f"{where}, skill"),
+        repair_h=repair_h,
     )
 
 
@@ -166,7 +182,7 @@ def _running(entry: Mapping[str, Any], where: str) -> tuple[str, float] | None:
         return None
     if not isinstance(rule, dict) or set(rule) != {"sensor", "above"}:
         raise RegisterError(f'{where}: running is {rule!r}; expected {{ sensor = "speed_rpm", above = 100.0 }}')
-    return str(rule["sensor"]), _number(rule["above"], f"{where}, running above")
+    return _named(rule["sensor"], f"{where}, running sensor"), _number(rule["above"], f"{where}, running above")
 
 
 def _span(entry: Mapping[str, Any], where: str) -> Span | None:
@@ -196,6 +212,26 @@ def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
         raise RegisterError(f"{where}: found {value!r}; expected a number")
     return float(value)
+
+
+def _named(value: Any, where: str, *, pattern: str = NAME) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise RegisterError(f"{where}: found {value!r}; expected a name that matches {pattern}")
+    return value
+
+
+def _table(entry: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    found = entry.get(key, {})
+    if not isinstance(found, dict):
+        raise RegisterError(f"{where}: {key} is {found!r}; expected a table")
+    return found
+
+
+def _list(entry: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    found = entry.get(key, [])
+    if not isinstance(found, list):
+        raise RegisterError(f"{where}: {key} is {found!r}; expected a list of tables")
+    return found
 
 
 def _known(entry: Any, keys: set[str], where: str) -> None:

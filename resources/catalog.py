@@ -1,6 +1,7 @@
 """The catalog: a DuckDB file of views over the lake's current files, for people who ask in SQL."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from resources.lake import Lake
+
+COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
 
 
 class QueryError(ValueError):
@@ -49,14 +52,18 @@ class Catalog(dg.ConfigurableResource["Catalog"]):
         if not Path(self.path).exists():
             raise QueryError("nothing is materialized yet: run `smartmaint demo`, or `import` and `run`, first")
         try:
-            _refuse_all_but_reading(duckdb.extract_statements(sql))
-            with duckdb.connect(self.path, read_only=True, config={"allow_unsigned_extensions": "false"}) as connection:
+            _refuse_all_but_reading(duckdb.extract_statements(sql.encode().decode()))
+            # attached to an instance of its own: one that connected to the file would be shared with every other
+            # reader of this process, who find its configuration locked and, after a rebuild, its old file
+            with duckdb.connect(config={"allow_unsigned_extensions": "false"}) as connection:
+                connection.execute(f"SET temp_directory = '{_quoted(self.path)}.tmp'")
+                connection.execute(f"ATTACH '{_quoted(self.path)}' AS catalog (READ_ONLY)")
                 connection.execute(f"SET allowed_directories = ['{_quoted(self.lake_root)}/']")
                 connection.execute("SET enable_external_access = false")
-                connection.execute("SET TimeZone = 'UTC'; SET schema = 'bi'; SET lock_configuration = true")
+                connection.execute("SET TimeZone = 'UTC'; USE catalog.bi; SET lock_configuration = true")
                 answer = connection.execute(sql)
                 return Answer([column[0] for column in answer.description or []], answer.fetchall())
-        except duckdb.Error as error:
+        except (duckdb.Error, OverflowError, UnicodeError) as error:  # a value or a text that Python cannot hold
             raise QueryError(str(error)) from None
 
 
@@ -66,6 +73,9 @@ def _refuse_all_but_reading(statements: list[Any]) -> None:
     kind = statements[0].type.name
     if kind not in ("SELECT", "EXPLAIN"):
         raise QueryError(f"only SELECT and EXPLAIN are answered, found {kind}")
+    # COPY hides in both: WITH x AS (COPY ...) SELECT, EXPLAIN ANALYZE COPY; and what may be read may be written
+    if COPY.search(statements[0].query):
+        raise QueryError("only SELECT and EXPLAIN are answered, found the word COPY")
 
 
 def _view(table: str, lake: Lake) -> str:
@@ -90,7 +100,9 @@ def _empty_file(table: str, lake: Lake) -> str:
     path = Path(lake.root, ".columns", table, *folders, "empty.parquet")
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        empty.drop([column for column in parts if column in empty.columns]).write_parquet(path)
+        part = path.with_name(f".{os.getpid()}.part")
+        empty.drop([column for column in parts if column in empty.columns]).write_parquet(part)
+        part.replace(path)
     return str(path)
 
 

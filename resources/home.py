@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from resources.lake import Lake
 from resources.settings import REPOSITORY
 
 FORMAT = 1
+UNUSABLE = re.compile(r"[%=?*^|\\\[\]\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What a table, a catalog or a run store cannot have in its path: deltalake, DuckDB, SQLite read a meaning into it."""
 MACHINES_TEMPLATE = """\
 # Machine register: what people know about machines. Read at every run; a mistake in it is refused with its place.
 #
@@ -93,6 +96,10 @@ class Home:
         Raises:
             HomeError: Not a folder we may write to, or made by another version.
         """
+        if found := UNUSABLE.search(str(self.root)):
+            raise HomeError(
+                f"home {self.root}: a path with {found[0]!r} cannot hold tables; choose another with --home"
+            )
         try:
             for folder in (self.root, self.landing, self.lake, self.models):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +114,8 @@ class Home:
     def _check_format(self) -> None:
         mark = self.root / "home.json"
         if not mark.exists():
-            strangers = {path.name for path in self.root.iterdir()} - {"landing", "lake", "models"}
+            names = {path.name for path in self.root.iterdir() if not path.name.startswith(f".{mark.name}.")}
+            strangers = names - {"landing", "lake", "models"}
             if strangers:
                 raise HomeError(
                     f"{self.root} is not empty and no home: it holds {sorted(strangers)[:3]}; choose another"
@@ -140,7 +148,7 @@ class Home:
 def render_dagster_yaml(root: Path) -> str:
     """The template `dagster.yaml` with absolute paths: a relative one would silently start a second instance."""
     template = string.Template((REPOSITORY / "dagster.yaml").read_text())
-    quoted = json.dumps(str(root))[1:-1]
+    quoted = json.dumps(str(root), ensure_ascii=False)[1:-1]
     return template.substitute(home=quoted)
 
 

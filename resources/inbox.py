@@ -53,7 +53,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         found = []
         for folder in self._landing.iterdir():
             if folder.is_dir() and SOURCE.fullmatch(folder.name):
-                found += [(stat, path) for path in folder.iterdir() if (stat := _settled(path))]
+                found += [(stat, path) for path in folder.iterdir() if _is_text(path) and (stat := _settled(path))]
         found.sort(key=lambda entry: (entry[0].st_mtime_ns, entry[1].name))
         return [
             Arrived(
@@ -70,12 +70,17 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         return found
 
     def strays(self) -> list[str]:
-        """What lies in the inbox but can never be processed: loose files, folders whose name is no source name."""
-        return sorted(
-            path.name
-            for path in self._landing.iterdir()
-            if not path.name.startswith(".") and not (path.is_dir() and SOURCE.fullmatch(path.name))
-        )
+        """What lies in the inbox but can never be processed.
+
+        Loose files, folders whose name is no source name, folders in folders, names that are no UTF-8.
+        """
+        found = []
+        for path in self._landing.iterdir():
+            if path.is_dir() and SOURCE.fullmatch(path.name):
+                found += [below for below in path.iterdir() if below.is_dir() or not _is_text(below)]
+            else:
+                found.append(path)
+        return sorted(str(path.relative_to(self._landing)) for path in found if not path.name.startswith("."))
 
     def put(self, path: Path, *, source: str) -> str:
         """Copy a file into the inbox: it shows there whole or not at all.
@@ -90,11 +95,14 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         folder = self._landing / source
         folder.mkdir(exist_ok=True)
         target = folder / path.name
-        if target.exists():  # another file of this name waits already: keep both
-            target = folder / f"{path.stem}-{sha256(path)[:8]}{path.suffix}"
-        part = folder / f".{target.name}.part"
+        part = folder / f".{os.getpid()}-{time.monotonic_ns()}.part"  # the longest name has no room for an ending
         shutil.copyfile(path, part)
-        part.replace(target)
+        try:
+            os.link(part, target)
+            part.unlink()
+        except FileExistsError:  # another file of this name waits already: keep both
+            target = folder / f"{path.stem[:50]}-{sha256(part)[:8]}{path.suffix}"
+            part.replace(target)
         return f"{source}/{target.name}"
 
     def path(self, file: str) -> Path:
@@ -138,9 +146,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
             _keep(path, folder, "reason.json", facts)
             return str(below)
         folder.mkdir(parents=True, exist_ok=True)
-        original = folder / f"original{_suffix(path)}"
-        if not original.exists():
-            os.link(path, original)
+        _keep_original(path, folder)
         rows.write_parquet(folder / "rows.parquet")
         _write_json(folder / "reason.json", facts)
         return str(below)
@@ -160,7 +166,13 @@ def _settled(path: Path) -> os.stat_result | None:
         stat = path.stat()
     except FileNotFoundError:  # processed between listing and looking
         return None
-    return stat if path.is_file() and time.time() - stat.st_mtime >= SETTLED_S else None
+    written = min(stat.st_mtime, stat.st_ctime)  # a sender's clock may be ahead, the kernel's is not
+    return stat if path.is_file() and time.time() - written >= SETTLED_S else None
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the name can be told: in a run's config, in a note."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in path.name)
 
 
 def _keep(path: Path, folder: Path, note: str, facts: Mapping[str, Any]) -> None:
@@ -168,11 +180,23 @@ def _keep(path: Path, folder: Path, note: str, facts: Mapping[str, Any]) -> None
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    original = folder / f"original{_suffix(path)}"
-    if not original.exists():
-        os.link(path, original)
+    _keep_original(path, folder)
     _write_json(folder / note, facts)
     path.unlink(missing_ok=True)
+
+
+def _keep_original(path: Path, folder: Path) -> None:
+    original = folder / f"original{_suffix(path)}"
+    if original.exists():
+        return
+    if not path.is_symlink():
+        os.link(path, original)
+        return
+    part = folder / ".original.part"  # of a link the bytes are kept, not the link
+    shutil.copyfile(path, part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(original)
 
 
 def _write_json(path: Path, facts: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 import dagster as dg
 import polars as pl
@@ -187,6 +188,9 @@ class Lake(dg.ConfigurableResource["Lake"]):
             CommitFailedError: Another run wrote the table since `taken`; take, compute and replace again.
         """
         old = self.read(table, source=source, spans=spans, time=time or "")
+        if spans is not None and time is not None and len(spans) > MOST_RANGES:  # what lies between them stays
+            within = pl.any_horizontal(*(_inside(span, time) for span in spans))
+            frame = pl.concat([frame.filter(within), old.filter(~within)])
         if _same(old, frame, lineage):
             _note_only(taken.output, taken.notes)
             return 0
@@ -249,7 +253,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
         return f"{self.root}/{table}"
 
     def _open(self, table: str) -> DeltaTable:
-        return DeltaTable(self.uri(table))
+        return _Table(self.uri(table))
+
+
+class _Table(DeltaTable):
+    """Names files as the file system does: `%20` in a path is no space to polars and DuckDB (polars issue 20944)."""
+
+    def file_uris(self, file_pruning_predicate: Any = None) -> list[str]:
+        return [unquote(uri) for uri in super().file_uris(file_pruning_predicate)]
 
 
 def redo_on_conflict(step: Callable[[], T], *, tries: int = 20) -> T:

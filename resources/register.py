@@ -65,7 +65,10 @@ def _parsed(path: Path) -> Register:
 
 def _append(path: Path, text: str) -> None:
     whole = path.read_text(encoding="utf-8").rstrip("\n") + "\n\n" + text
-    parse_register(whole)  # never write what could not be read again
+    try:
+        parse_register(whole)  # never write what could not be read again
+    except RegisterError as error:
+        raise RegisterError(f"{path}: an entry could not be added: {error}; add it by hand:\n{text}") from None
     part = path.with_name(f".{path.name}.part")
     part.write_text(whole, encoding="utf-8")
     part.replace(path)

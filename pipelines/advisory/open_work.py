@@ -1,7 +1,7 @@
 """From decisions to jobs for the planner, and the slots that people have been told of."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -60,7 +60,7 @@ def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) 
     asked = [job.work_order_id for job in jobs]
     gone = _standing(work_orders, now).filter(~pl.col("work_order_id").is_in(asked))
     return gone.with_columns(
-        planned_at=pl.lit(now, gone.schema["planned_at"]),
+        planned_at=pl.lit(now.astimezone(UTC), gone.schema["planned_at"]),
         status=pl.lit("withdrawn"),
         technician=pl.lit(None, pl.String),
         starts_at=pl.lit(None, gone.schema["starts_at"]),

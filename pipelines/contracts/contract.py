@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandera.polars as pa
 import polars as pl
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-SOURCE = r"^[a-z][a-z0-9-]{0,62}$"
+from pipelines.contracts.vocabulary import NAME, SOURCE
+
 ID = r"^[a-z]+-[0-9a-f]{16}$"
 TIME = pl.Datetime("us", "UTC")
 

@@ -10,29 +10,29 @@ class ContractError(ValueError):
 
 
 def split(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Rows that keep `contract`, and the others with their `reasons`. No row is lost.
+    """Rows that keep `contract`, and the others with their `broken_rules`. No row is lost.
 
     Args:
         frame: Columns and types of the contract.
         contract: Its checks say which rows are good; of rows that share a key all are bad.
     Returns:
-        `(good, rejected)`; `rejected` has a further column `reasons`, such as `value: in_range(-1e12, 1e12)`.
+        `(good, rejected)`; `rejected` has a further column `broken_rules`, such as `value: in_range(-1e12, 1e12)`.
     Raises:
         ContractError: Columns are missing, surplus or of another type: no row could be judged.
     """
     try:
-        return contract.validate(frame, lazy=True), frame.clear().with_columns(reasons=pl.lit(""))
+        return contract.validate(frame, lazy=True), frame.clear().with_columns(broken_rules=pl.lit(""))
     except SchemaErrors as error:
         cases = error.failure_cases
         if cases["index"].null_count():
             raise ContractError(_told(contract, cases)) from None
     except SchemaError as error:
         raise ContractError(f"{contract.name}: {error}") from None
-    reasons = cases.group_by(row=pl.col("index").cast(pl.UInt32)).agg(
-        reasons=pl.concat_str("column", "check", separator=": ", ignore_nulls=True).unique().sort().str.join("; ")
+    told = cases.group_by(row=pl.col("index").cast(pl.UInt32)).agg(
+        broken_rules=pl.concat_str("column", "check", separator=": ", ignore_nulls=True).unique().sort().str.join("; ")
     )
-    marked = frame.with_row_index("row").join(reasons, on="row", how="left", maintain_order="left").drop("row")
-    return marked.filter(pl.col("reasons").is_null()).drop("reasons"), marked.drop_nulls("reasons")
+    marked = frame.with_row_index("row").join(told, on="row", how="left", maintain_order="left").drop("row")
+    return marked.filter(pl.col("broken_rules").is_null()).drop("broken_rules"), marked.drop_nulls("broken_rules")
 
 
 def conform(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> pl.DataFrame:
@@ -42,7 +42,7 @@ def conform(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> pl.DataFrame:
         ContractError: A rule is broken; names the table, the rules and examples.
     """
     time = (contract.metadata or {}).get("time")
-    if time is not None:
+    if time in frame.columns:
         frame = frame.with_columns(day=pl.col(time).dt.date())
     missing = [name for name in contract.columns if name not in frame.columns]
     if missing:
@@ -50,7 +50,8 @@ def conform(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> pl.DataFrame:
     frame = frame.select(list(contract.columns))
     good, rejected = split(frame, contract)
     if not rejected.is_empty():
-        raise ContractError(f"{contract.name}: {rejected.height} of {frame.height} rows: {rejected['reasons'][0]}")
+        first = rejected["broken_rules"][0]
+        raise ContractError(f"{contract.name}: {rejected.height} of {frame.height} rows: {first}")
     return good
 
 

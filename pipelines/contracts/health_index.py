@@ -19,7 +19,7 @@ HEALTH_INDEX = contract(
         "value": column(pl.Float64(), "Mean of the sensor in the window.", VALUE, null="none declared"),
         "healthy_level": column(pl.Float64(), "Median of the sensor in the healthy span.", VALUE, null="no baseline"),
         "healthy_spread": column(
-            pl.Float64(), "1.4826 x median absolute deviation there.", between(0, 1e12), null="no baseline"
+            pl.Float64(), "1.4826 x median absolute deviation there.", between(0, 3e12), null="no baseline"
         ),
         "threshold": column(pl.Float64(), "Declared end of life.", VALUE, null="none declared"),
         "health": column(

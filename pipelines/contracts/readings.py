@@ -1,11 +1,16 @@
 """Readings: what the sensors said, every version of it."""
 
+from datetime import UTC, datetime
+
+import pandera.polars as pa
 import polars as pl
 
 from pipelines.contracts.contract import TIME, between, column, contract, machine_id, named, one_of, source
 from pipelines.contracts.vocabulary import QUALITIES
 
 KEY = ("machine_id", "sensor", "recorded_at")
+EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+"""A clock beyond these is wrong; spans around year 1 or 9999 could not even be written down."""
 
 READINGS = contract(
     "readings",
@@ -14,7 +19,7 @@ READINGS = contract(
         "source": source(),
         "machine_id": machine_id(),
         "sensor": column(pl.String(), "Sensor; its suffix states the unit.", named()),
-        "recorded_at": column(TIME, "When it was measured, not when it arrived."),
+        "recorded_at": column(TIME, "When it was measured, not when it arrived.", pa.Check.in_range(EARLIEST, LATEST)),
         "value": column(pl.Float64(), "Measured value, in the sensor's unit.", between(-1e12, 1e12)),
         "quality": column(pl.String(), "How far the sender trusts it.", one_of(QUALITIES)),
         "landed_at": column(TIME, "When its batch was committed.", lineage=True),

@@ -2,6 +2,11 @@
 
 from types import MappingProxyType
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+"""Of machines, sensors, failure modes, skills and people."""
+
+SOURCE = r"^[a-z][a-z0-9-]{0,62}$"
+
 TABLES = (
     "readings",
     "labels",

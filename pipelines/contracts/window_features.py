@@ -6,6 +6,9 @@ from pipelines.contracts.contract import TIME, between, column, contract, machin
 from pipelines.contracts.vocabulary import STATES
 
 VALUE = between(-1e12, 1e12)
+# What values within those bounds can yield at most: two readings at opposite ends, a microsecond apart.
+SPREAD = between(0, 2e12)
+SLOPE = between(-1e22, 1e22)
 
 WINDOW_FEATURES = contract(
     "window_features",
@@ -19,12 +22,10 @@ WINDOW_FEATURES = contract(
         "state": column(pl.String(), "Operating state of the machine in the window.", one_of(STATES)),
         "n": column(pl.Int64(), "Readings in the window, `bad` ones left out.", between(1, 2**40)),
         "mean": column(pl.Float64(), "Mean.", VALUE),
-        "std": column(pl.Float64(), "Sample standard deviation.", between(0, 1e12), null="fewer than two readings"),
+        "std": column(pl.Float64(), "Sample standard deviation.", SPREAD, null="fewer than two readings"),
         "min": column(pl.Float64(), "Smallest value.", VALUE),
         "max": column(pl.Float64(), "Largest value.", VALUE),
-        "slope_per_h": column(
-            pl.Float64(), "Least-squares slope per hour.", between(-1e18, 1e18), null="fewer than two moments"
-        ),
+        "slope_per_h": column(pl.Float64(), "Least-squares slope per hour.", SLOPE, null="fewer than two moments"),
         "batch_seq": column(pl.Int64(), "Newest batch that contributed a reading.", lineage=True),
         "run_id": run_id(),
     },

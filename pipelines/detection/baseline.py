@@ -17,6 +17,7 @@ from pipelines.detection.robust_z import RobustZ
 Array = NDArray[np.float64]
 SEED = 20260105
 MIN_WINDOWS = 48
+STILL = 0.01
 ASSUMED = timedelta(hours=48)
 SCORED_STATES = ("running", "unknown")
 DEFINITION = "robust-z+isolation-forest/1"
@@ -44,8 +45,22 @@ def healthy_windows(
     rows = (at >= since) & (at < until) & state.is_in(SCORED_STATES)
     if newest < until or rows.sum() < MIN_WINDOWS:
         return None
-    keep = rows.to_numpy()
-    return Matrix(matrix.windows.filter(rows), matrix.columns, matrix.values[keep])
+    values = matrix.values[rows.to_numpy()]
+    kept = _referenced(values)
+    if not kept.any():
+        return None
+    columns = tuple(np.array(matrix.columns)[kept].tolist())
+    return Matrix(matrix.windows.filter(rows), columns, values[:, kept])
+
+
+def _referenced(healthy: Array) -> NDArray[np.bool_]:
+    """Columns that have a healthy reference to be far from.
+
+    Not those of a sensor that was silent then: when it speaks, any value would be far. And not the spread (`-inf`) of a
+    sensor that stood still then: that is its way, and as a deviation it would hide all others.
+    """
+    spoke = np.isfinite(healthy).sum(axis=0) >= MIN_WINDOWS // 2
+    return np.asarray(spoke & (np.isneginf(healthy).mean(axis=0) <= STILL))
 
 
 def model_version(healthy: Matrix) -> str:

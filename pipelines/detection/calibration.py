@@ -48,7 +48,8 @@ class Tail:
         body = (rank + 1) / (self.healthy.size + 1)
         beyond = np.maximum(statistic - self.start, 0.0) / self.mean_excess
         tail = (TAIL_SHARE * self.healthy.size + 1) / (self.healthy.size + 1) * np.exp(-beyond)
-        return np.where(statistic > self.start, tail, body)
+        # never zero, however far: exp underflows
+        return np.maximum(np.where(statistic > self.start, tail, body), np.finfo(np.float64).tiny)
 
 
 def combined(*chances: Array) -> Array:

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 Array = NDArray[np.float64]
-TREES = 100
-FOLDS = 4
+TREES = 64
+FOLDS = 3
 
 
 def fit_forest(healthy: Array, *, seed: int) -> IsolationForest:

@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.importers.cells import broken_cells, header, instants, read_text
-from pipelines.importers.parsed import READ, FileError, Parsed, no_broken, no_labels
+from pipelines.importers.parsed import KNOWN, READ, FileError, Parsed, no_broken, no_labels
 
 READINGS = ("machine_id", "sensor", "recorded_at", "value")
 LABELS = ("machine_id", "kind", "label", "started_at", "ended_at")
+TIMES = ("recorded_at", "started_at", "ended_at")
 
 
 def read_long_table(path: Path, *, source: str) -> Parsed:
@@ -30,33 +31,42 @@ def read_long_table(path: Path, *, source: str) -> Parsed:
     frame = _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
     frame = frame.with_columns(machine_id=_prefixed(source))
     if "label" in frame.columns:
-        return Parsed(pl.DataFrame(schema=READ), _labels(frame), no_broken(), frame.height)
+        return _labels(frame)
     return _readings(frame)
 
 
 def _readings(frame: pl.DataFrame) -> Parsed:
     if "quality" not in frame.columns:
         frame = frame.with_columns(quality=pl.lit("good"))
-    broken = no_broken()
+    untimed = frame.filter(pl.col("recorded_at").is_null() & pl.col("value").is_not_null()).select(
+        "batch_row", column=pl.lit("recorded_at"), found=pl.lit(""), reasons=pl.lit("recorded_at: missing")
+    )
+    broken = pl.concat([no_broken(), untimed])
     if frame["value"].dtype == pl.String:
-        value, at = frame["value"].cast(pl.Float64, strict=False), frame.select(instants(pl.col("recorded_at")))
-        broken = pl.concat(
-            [
-                broken_cells(frame, value, column="value", reason="value: not a number"),
-                broken_cells(frame, at.to_series(), column="recorded_at", reason="recorded_at: not a time"),
-            ]
-        )
-        frame = frame.with_columns(value, recorded_at=at.to_series())
-    frame = frame.with_columns(pl.col("quality").fill_null("good"))
+        value = frame["value"].cast(pl.Float64, strict=False)
+        bad = broken_cells(frame, value, column="value", reason="value: not a number")
+        frame, late = _timed(frame.with_columns(value), "recorded_at")
+        broken = pl.concat([broken, bad, late])
+    frame = frame.with_columns(pl.col("quality").cast(pl.String).fill_null("good"))
     readings = frame.select(READ.names()).cast(READ).drop_nulls(["value", "recorded_at"])
-    rows = frame.height
-    return Parsed(readings, no_labels(), broken, rows)
+    return Parsed(readings, no_labels(), broken, frame.height)
 
 
-def _labels(frame: pl.DataFrame) -> pl.DataFrame:
-    if frame["started_at"].dtype == pl.String:
-        frame = frame.with_columns(instants(pl.col("started_at", "ended_at").cast(pl.String)))
-    return frame.select(*LABELS, "batch_row")
+def _labels(frame: pl.DataFrame) -> Parsed:
+    broken = no_broken()
+    for name in ("started_at", "ended_at"):
+        if frame[name].dtype == pl.String:
+            frame, bad = _timed(frame, name)
+            broken = pl.concat([broken, bad])
+    # an end that cannot be read is not the same as none
+    labels = frame.select(KNOWN.names()).cast(KNOWN).join(broken, on="batch_row", how="anti", maintain_order="left")
+    return Parsed(pl.DataFrame(schema=READ), labels, broken, frame.height)
+
+
+def _timed(frame: pl.DataFrame, column: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`frame` with the text in `column` read as moments, and the cells that are none."""
+    at = frame.select(instants(pl.col(column))).to_series()
+    return frame.with_columns(at), broken_cells(frame, at, column=column, reason=f"{column}: not a time")
 
 
 def _csv(path: Path) -> pl.DataFrame:
@@ -71,25 +81,31 @@ def _parquet(path: Path) -> pl.DataFrame:
         first = str(error).splitlines()[0]
         raise FileError("not_parquet", f"{path.name}: not readable as Parquet: {first}") from None
     _expect(path, frame.columns)
-    if "value" in frame.columns and not (frame["value"].dtype.is_numeric() and _utc(frame["recorded_at"])):
-        raise FileError(
-            "wrong_type",
-            f"{path.name}: value is {frame['value'].dtype}, recorded_at is {frame['recorded_at'].dtype}; "
-            "expected a number and a timestamp in UTC",
-        )
+    for name, dtype in frame.schema.items():
+        _refuse_type(path, name, dtype)
     return frame.with_row_index("batch_row").with_columns(pl.col("batch_row").cast(pl.Int64))
 
 
 def _expect(path: Path, found: list[str]) -> None:
-    if set(found) - {"quality"} in (set(READINGS), set(LABELS)):
+    if set(found) - {"quality"} in (set(READINGS), set(LABELS)) and len(set(found)) == len(found):
         return
     raise FileError("wrong_columns", f"{path.name}: expected {', '.join(READINGS)}[, quality]; found {found[:8]}")
 
 
-def _utc(column: pl.Series) -> bool:
-    return isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone == "UTC"
+def _refuse_type(path: Path, name: str, dtype: pl.DataType) -> None:
+    if name == "value":
+        fits, expected = dtype.is_numeric(), "a number"
+    elif name in TIMES:
+        fits = isinstance(dtype, pl.Null) or (isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC")
+        expected = "a timestamp in UTC"
+    else:
+        fits = isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null) or dtype.is_integer()
+        expected = "text"
+    if not fits:
+        raise FileError("wrong_type", f"{path.name}: {name} is {dtype}; expected {expected}")
 
 
 def _prefixed(source: str) -> pl.Expr:
-    name = pl.col("machine_id").cast(pl.String).fill_null("")
-    return pl.when(name.str.starts_with(f"{source}.")).then(name).otherwise(pl.lit(f"{source}.") + name)
+    """Machine names with their source; null where there is none."""
+    name = pl.col("machine_id").cast(pl.String).str.strip_prefix(f"{source}.")
+    return pl.when(name != "").then(pl.lit(f"{source}.") + name)

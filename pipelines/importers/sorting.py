@@ -1,5 +1,6 @@
 """Judging what was read: which rows land, which are known, which go to quarantine and why."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -69,33 +70,45 @@ def sort_out(
         source: Source the file arrived for.
         landed_at: Moment that is written into the rows.
     """
-    # within a file the later row wins
-    arrived = batch.parsed.readings.unique(subset=list(KEY), keep="last", maintain_order=True)
-    good, bad = split(_stamped(arrived, batch, READINGS, source, landed_at), READINGS)
+    good, bad = _judged(batch.parsed.readings, batch, READINGS, key=KEY, source=source, landed_at=landed_at)
     new = good.join(readings, on=[*KEY, "value", "quality"], how="anti")
-    known, unknown = split(_stamped(batch.parsed.labels, batch, LABELS, source, landed_at), LABELS)
+    known, unknown = _judged(batch.parsed.labels, batch, LABELS, key=LABEL_KEY, source=source, landed_at=landed_at)
     new_labels = known.join(labels, on=[*LABEL_KEY, "ended_at"], how="anti", nulls_equal=True)
     rejected = pl.concat(
         [
-            bad.select("batch_row", column="sensor", found=pl.col("value").cast(pl.String), reasons="reasons"),
-            unknown.select("batch_row", column="kind", found="label", reasons="reasons"),
+            bad.select("batch_row", column="sensor", found=pl.col("value").cast(pl.String), reasons="broken_rules"),
+            unknown.select("batch_row", column="kind", found="label", reasons="broken_rules"),
             batch.parsed.broken,
         ]
     )
     return Landing(new, new_labels, rejected, _receipt(batch.parsed, new, new_labels, rejected))
 
 
-def _stamped(
-    frame: pl.DataFrame, batch: Batch, contract: pa.DataFrameSchema, source: str, landed_at: datetime
-) -> pl.DataFrame:
-    """Rows in the columns of `contract`, with their lineage."""
-    return frame.with_columns(
+def _judged(
+    frame: pl.DataFrame,
+    batch: Batch,
+    contract: pa.DataFrameSchema,
+    *,
+    key: Sequence[str],
+    source: str,
+    landed_at: datetime,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Good and broken rows in the columns of `contract`, with their lineage; of good rows with one key the last wins.
+
+    Each is judged as if it came in a batch of its own, so that a broken row never takes a good one of its key along.
+    """
+    columns, row = list(contract.columns), pl.col("batch_row")
+    lone = frame.with_columns(
         source=pl.lit(source),
         day=pl.col((contract.metadata or {})["time"]).dt.date(),
         landed_at=pl.lit(landed_at, TIME),
-        batch_id=pl.lit(batch.batch_id),
-        batch_seq=pl.lit(batch.batch_seq, pl.Int64),
-    ).select(list(contract.columns))
+        batch_id=row.cast(pl.String),
+        batch_seq=row,
+    )
+    good, bad = split(lone.select(columns), contract)
+    latest = good.unique(subset=list(key), keep="last", maintain_order=True)
+    own = latest.with_columns(batch_id=pl.lit(batch.batch_id), batch_seq=pl.lit(batch.batch_seq, pl.Int64))
+    return own.select(columns), bad
 
 
 def _receipt(parsed: Parsed, new: pl.DataFrame, labels: pl.DataFrame, rejected: pl.DataFrame) -> Receipt:

@@ -18,6 +18,7 @@ class TrendSettings:
 
     Attributes:
         min_windows: Fewer windows of a machine than this are too little data.
+        min_medians: Fewer medians than this within `trend_h` are too: a machine back from a long stop shows no trend.
         stale_h: A machine silent or stopped for longer than this before now is not forecast.
         least_spreads: Deviation of the newest day, in healthy spreads, from which a machine may be degrading.
         least_share: The same as a share of the way to the threshold.
@@ -25,6 +26,7 @@ class TrendSettings:
         p_value: Of the trend test.
         fit_h: How far back Prophet looks.
         step_h: Step of the medians it sees.
+        flexibility: Prior scale of its slope changes.
         horizon_h: A crossing later than this is beyond the horizon.
         coverage: Share of failures the interval should hold.
         draws: Futures drawn for the interval.
@@ -32,6 +34,7 @@ class TrendSettings:
     """
 
     min_windows: int = 48
+    min_medians: int = 8
     stale_h: float = 24.0
     least_spreads: float = 3.0
     least_share: float = 0.1
@@ -39,6 +42,7 @@ class TrendSettings:
     p_value: float = 0.01
     fit_h: float = 240.0
     step_h: float = 3.0
+    flexibility: float = 0.15
     horizon_h: float = 720.0
     coverage: float = 0.9
     draws: int = 200
@@ -93,7 +97,7 @@ def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> di
         "linear_ttf_h": line,
         "sensor": newest["sensor"],
         "threshold": newest["threshold"],
-        "value": recent["value"].median(),
+        "value": None if _is_stale(newest, issued_at, settings) else recent["value"].median(),
         "model_version": settings.version,
     }
 
@@ -104,11 +108,12 @@ def _outlook(series: Series | None, newest: dict[str, Any], issued_at: datetime,
         return Outlook("no_threshold")
     if series is None or series.hours.size < settings.min_windows:
         return Outlook("too_little_data")
-    end = newest["recorded_at"] + timedelta(seconds=newest["window_s"])
-    if issued_at - end > timedelta(hours=settings.stale_h):
+    if _is_stale(newest, issued_at, settings):
         return Outlook("no_recent_data")
     if level(series, span_h=6.0) >= series.distance:
         return Outlook(None, 0.0, 0.0, 0.0)
+    if series.last(settings.trend_h).medians(settings.step_h).hours.size < settings.min_medians:
+        return Outlook("too_little_data")
     degrades = is_degrading(
         series,
         least_spreads=settings.least_spreads,
@@ -120,6 +125,11 @@ def _outlook(series: Series | None, newest: dict[str, Any], issued_at: datetime,
     return _extrapolated(series, settings) if degrades else Outlook("not_degrading")
 
 
+def _is_stale(newest: dict[str, Any], issued_at: datetime, settings: TrendSettings) -> bool:
+    end = newest["recorded_at"] + timedelta(seconds=newest["window_s"])
+    return bool(issued_at - end > timedelta(hours=settings.stale_h))
+
+
 def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
     from pipelines.prognosis.prophet_trend import crossing_times  # a second of imports that most runs do not need
 
@@ -127,6 +137,7 @@ def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
         series.last(settings.fit_h),
         horizon_h=settings.horizon_h,
         step_h=settings.step_h,
+        flexibility=settings.flexibility,
         draws=settings.draws,
         seed=settings.seed,
     )

@@ -18,6 +18,7 @@ from prophet import Prophet  # noqa: E402
 Array = NDArray[np.float64]
 EPOCH = pd.Timestamp("2000-01-01")
 HOLD_OUT_H = 24.0
+LINE_H = 144.0
 BLOCK = 8
 RESIDUAL_SPAN_H = 72.0
 
@@ -41,19 +42,22 @@ class Scale:
         return scaled if self.offset is None else np.asarray(np.exp(scaled) - self.offset)
 
 
-def crossing_times(series: Series, *, horizon_h: float, step_h: float, draws: int, seed: int) -> Array:
+def crossing_times(
+    series: Series, *, horizon_h: float, step_h: float, flexibility: float, draws: int, seed: int
+) -> Array:
     """Hours until the threshold is reached, one for each possible future.
 
     Nobody knows the law of a degradation while it goes on, so its trend is fitted on three scales: as it is, as a
-    logarithm, and between the two. Each foretells the last day from what was known before it, and contributes futures
-    in proportion to the inverse of its error there. A future is Prophet's own draw of the coming trend, with slope
-    changes as frequent and as large as in the past, and on top a line through block-bootstrapped residuals of the last
-    three days: Prophet alone takes the fitted past as certain, and its intervals come out too narrow.
+    logarithm, and between the two. Each contributes futures in proportion to the inverse of its error in foretelling
+    the last day. A future is Prophet's own draw of the coming trend, with slope changes as frequent and as large as
+    in the past, and on top a line through block-bootstrapped residuals of the last three days: Prophet alone takes
+    the fitted past as certain, and its intervals come out too narrow.
 
     Args:
         series: A degrading series.
         horizon_h: How far to look.
         step_h: Step of the medians and of the look ahead.
+        flexibility: Prophet's prior scale of slope changes: more follows a bend sooner, and noise too.
         draws: Number of futures.
         seed: Of what is drawn.
     Returns:
@@ -70,7 +74,7 @@ def crossing_times(series: Series, *, horizon_h: float, step_h: float, draws: in
         times = [
             _first_crossing(
                 ahead,
-                _futures(past, scale, ahead, draws=max(round(draws * weight), 1), rng=rng),
+                _futures(past, scale, ahead, flexibility=flexibility, draws=max(round(draws * weight), 1), rng=rng),
                 float(scale.to(np.array([past.distance]))[0]),
             )
             for scale, weight in zip(scales, _weights(past, scales), strict=True)
@@ -79,33 +83,45 @@ def crossing_times(series: Series, *, horizon_h: float, step_h: float, draws: in
 
 
 def _weights(past: Series, scales: Sequence[Scale]) -> Array:
-    """Share of the futures that each scale contributes; equal where too little is known to hold a day out."""
-    known = past.before(-HOLD_OUT_H)
+    """Share of the futures that each scale contributes; equal where too little is known to hold a day out.
+
+    Straight lines through the six days before foretell the held-out day, not Prophet: on the right scale the past is
+    a line, a wrong one shows as a bend, which Prophet would hide by following it, and three fits are saved.
+    """
+    known = past.before(-HOLD_OUT_H).last(HOLD_OUT_H + LINE_H)
     held = past.hours >= -HOLD_OUT_H
     if known.hours.size < 12 or not held.any():
         return np.full(len(scales), 1 / len(scales))
-    foretold = [scale.back(_trend(_fitted(known, scale, 0), past.hours[held])) for scale in scales]
+    lines = [np.polyfit(known.hours, scale.to(known.deviation), 1) for scale in scales]
+    foretold = [
+        scale.back(np.asarray(np.polyval(line, past.hours[held]), dtype=np.float64))
+        for scale, line in zip(scales, lines, strict=True)
+    ]
     errors = np.array([np.mean((said - past.deviation[held]) ** 2) for said in foretold])
-    inverse = 1.0 / np.maximum(errors, 1e-12)
+    inverse = 1.0 / np.maximum(errors, 1e-12 * past.distance**2)
     return np.asarray(inverse / inverse.sum())
 
 
-def _futures(past: Series, scale: Scale, ahead: Array, *, draws: int, rng: np.random.Generator) -> Array:
+def _futures(
+    past: Series, scale: Scale, ahead: Array, *, flexibility: float, draws: int, rng: np.random.Generator
+) -> Array:
     """Futures on one scale, shape (draws, ahead)."""
-    model = _fitted(past, scale, draws)
-    trends = np.asarray(model.predictive_samples(_frame(ahead))["trend"], dtype=np.float64)
+    model = _fitted(past, scale, flexibility)
+    # Not predictive_samples: it gives the same trends, and spends as long again on seasonalities and noise.
+    trends = model.sample_predictive_trend_vectorized(model.setup_dataframe(_frame(ahead)), draws)
     residuals = scale.to(past.deviation) - _trend(model, past.hours)
-    return np.asarray(trends.T + _residual_lines(past.hours, residuals, ahead, draws=draws, rng=rng))
+    return np.asarray(trends + _residual_lines(past.hours, residuals, ahead, draws=draws, rng=rng))
 
 
-def _fitted(past: Series, scale: Scale, draws: int) -> Prophet:
+def _fitted(past: Series, scale: Scale, flexibility: float) -> Prophet:
     model = Prophet(
         growth="linear",
         yearly_seasonality=False,
         weekly_seasonality=False,
         daily_seasonality=False,
         n_changepoints=8,
-        uncertainty_samples=draws,
+        changepoint_prior_scale=flexibility,
+        uncertainty_samples=0,  # drawn in _futures
     )
     return model.fit(_frame(past.hours).assign(y=scale.to(past.deviation)))
 

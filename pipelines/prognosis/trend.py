@@ -68,8 +68,6 @@ def is_degrading(
     if now < least_spreads * series.spread or now < least_share * series.distance:
         return False
     recent = series.last(trend_h).medians(step_h)
-    if recent.hours.size < 8:
-        return False
     return bool(kendalltau(recent.hours, recent.deviation, alternative="greater").pvalue < p_value)
 
 

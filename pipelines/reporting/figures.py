@@ -144,7 +144,10 @@ def gantt(work_orders: pl.DataFrame) -> bytes:
 
 
 def _drawn(title: str, draw: Callable[[Axes], object], *, rows: int = 6) -> bytes:
-    figure = Figure(figsize=(SIZE[0], max(SIZE[1], 0.22 * rows + 0.8)), dpi=80, layout="constrained")
+    height = max(SIZE[1], 0.22 * rows + 0.8)
+    figure = Figure(figsize=(SIZE[0], height), dpi=72)
+    # fixed margins: matplotlib's own layout draws every figure twice
+    figure.subplots_adjust(left=0.2, right=0.97, top=1 - 0.3 / height, bottom=0.42 / height)
     axes = figure.subplots()
     axes.set_title(title, fontsize=9, loc="left")
     axes.tick_params(labelsize=7)

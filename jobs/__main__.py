@@ -1,0 +1,5 @@
+"""`python -m jobs` is `smartmaint`."""
+
+from jobs.cli import main
+
+main()

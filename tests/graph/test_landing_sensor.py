@@ -1,0 +1,101 @@
+"""The sensor wakes the graph for what lies in the inbox, and for nothing else."""
+
+import os
+import time
+
+import dagster as dg
+import pytest
+from homes import telemetry
+
+from assets.partitions import SOURCES
+from sensors import landing
+from sensors.landing import landing_sensor
+
+
+@pytest.fixture(autouse=True)
+def patient_for_a_moment(monkeypatch):
+    monkeypatch.setattr(landing, "WAIT_S", 0.2)
+
+
+def tick(plant, instance):
+    with dg.build_sensor_context(instance=instance, resources={"inbox": plant.inbox}) as context:
+        return landing_sensor(context)
+
+
+def settle(plant):
+    """As if the files had been written a minute ago."""
+    then = time.time() - 60
+    for path in plant.home.landing.rglob("*.*"):
+        os.utime(path, (then, then))
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+def test_an_empty_inbox_asks_for_nothing(plant, instance):
+    assert isinstance(tick(plant, instance), dg.SkipReason)
+
+
+def test_every_source_with_files_gets_one_run_and_its_partition(plant, instance):
+    for source in ("line-a", "line-b"):
+        plant.drop(telemetry(1), "a.parquet", source=source)
+        plant.drop(telemetry(2), "b.parquet", source=source)
+    settle(plant)
+    result = tick(plant, instance)
+    assert {request.partition_key for request in result.run_requests} == {"line-a", "line-b"}
+    (partitions,) = result.dynamic_partitions_requests
+    assert (partitions.partitions_def_name, set(partitions.partition_keys)) == (SOURCES.name, {"line-a", "line-b"})
+    files = result.run_requests[0].run_config["ops"]["landing"]["config"]["files"]
+    assert [file.split("/")[1] for file in files] == ["a.parquet", "b.parquet"]
+
+
+def test_a_file_still_being_written_is_left_alone(plant, instance):
+    plant.drop(telemetry(1), "a.parquet")
+    assert isinstance(tick(plant, instance), dg.SkipReason | dg.SensorResult)
+    (plant.home.landing / "line" / ".b.part").write_bytes(b"half")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    assert request.run_config["ops"]["landing"]["config"]["files"] == ["line/a.parquet"]
+
+
+def test_a_file_in_flight_is_not_asked_for_again(plant, instance):
+    plant.drop(telemetry(1), "a.parquet")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    run = dg.DagsterRun(job_name="micro_batch", run_config=request.run_config, status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(run)
+    assert isinstance(tick(plant, instance), dg.SkipReason)
+
+
+def test_a_failed_run_is_asked_for_again_under_another_key(plant, instance):
+    plant.drop(telemetry(1), "a.parquet")
+    settle(plant)
+    (first,) = tick(plant, instance).run_requests
+    tags = {"dagster/partition": "line"}
+    failed = dg.DagsterRun(job_name="micro_batch", tags=tags, status=dg.DagsterRunStatus.FAILURE)
+    instance.add_run(failed)
+    (second,) = tick(plant, instance).run_requests
+    assert first.run_key != second.run_key
+
+
+def test_the_same_file_put_there_anew_has_another_key(plant, instance):
+    keys = set()
+    for _ in range(2):
+        plant.drop(telemetry(1), "a.parquet")
+        settle(plant)
+        (request,) = tick(plant, instance).run_requests
+        keys.add(request.run_key)
+        (plant.home.landing / "line" / "a.parquet").unlink()
+    assert len(keys) == 2
+
+
+def test_no_more_than_the_limit_of_files_goes_into_one_run(plant, instance, monkeypatch):
+    monkeypatch.setattr(landing, "LIMIT", 2)
+    for number in range(5):
+        plant.drop(telemetry(1), f"{number}.parquet")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    assert len(request.run_config["ops"]["landing"]["config"]["files"]) == 2

@@ -1,0 +1,291 @@
+"""The catalog: what people ask in SQL is answered from the lake's current files, and nothing can be written."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines.contracts.enforce import conform, empty
+from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.vocabulary import SERVED
+from resources.catalog import Catalog, QueryError
+from resources.home import Home
+from resources.lake import Lake
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+class Published:
+    """A home with its lake and its catalog."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root)
+        self.home.prepare()
+        self.lake = Lake(root=str(self.home.lake))
+        self.catalog = Catalog(path=str(self.home.catalog), lake_root=str(self.home.lake))
+        self.catalog.rebuild(SERVED)
+
+    def land(self, *values: float, source: str = "a-1", batch: str = "b1", day: int = 0) -> None:
+        seq = self.lake.next_seq("readings")
+        frame = pl.DataFrame(
+            {
+                "source": source,
+                "machine_id": f"{source}.m",
+                "sensor": "temperature_c",
+                "recorded_at": [START + timedelta(days=day, hours=hour) for hour in range(len(values))],
+                "value": values,
+                "quality": "good",
+                "landed_at": START,
+                "batch_id": batch,
+                "batch_seq": seq,
+                "batch_row": range(len(values)),
+            },
+            schema_overrides={"landed_at": pl.Datetime("us", "UTC"), "batch_row": pl.Int64, "batch_seq": pl.Int64},
+        )
+        rows = conform(frame.cast({"recorded_at": pl.Datetime("us", "UTC")}), CONTRACTS["readings"])
+        self.lake.append("readings", rows, source=source, batches=[batch], seq=seq)
+
+    def rows(self, sql: str) -> list[tuple]:
+        return self.catalog.query(sql).rows
+
+
+@pytest.fixture
+def published(tmp_path) -> Published:
+    return Published(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def empty_home(tmp_path_factory) -> Published:
+    """Nobody writes here: the tests that share it are refused or find nothing."""
+    return Published(tmp_path_factory.mktemp("catalog") / "home")
+
+
+def files_below(root: Path) -> set[str]:
+    return {str(path) for path in root.rglob("*") if path.is_file()}
+
+
+# --- answers
+
+
+@pytest.mark.parametrize("table", SERVED)
+def test_every_served_table_has_a_view_that_answers_on_an_empty_home(empty_home, table):
+    answer = empty_home.catalog.query(f"SELECT * FROM {table}")
+    assert answer.columns == list(CONTRACTS[table].columns)
+    assert answer.rows == []
+
+
+def test_known_truth_has_no_view(empty_home):
+    with pytest.raises(QueryError, match="labels does not exist"):
+        empty_home.catalog.query("SELECT * FROM labels")
+
+
+def test_a_view_has_the_types_of_the_table_also_before_its_first_row(empty_home):
+    found = dict(empty_home.rows("SELECT column_name, column_type FROM (DESCRIBE readings)"))
+    assert found == {
+        "source": "VARCHAR", "day": "DATE", "machine_id": "VARCHAR", "sensor": "VARCHAR",
+        "recorded_at": "TIMESTAMP WITH TIME ZONE", "value": "DOUBLE", "quality": "VARCHAR",
+        "landed_at": "TIMESTAMP WITH TIME ZONE", "batch_id": "VARCHAR", "batch_seq": "BIGINT", "batch_row": "BIGINT",
+    }  # fmt: skip
+
+
+def test_rows_are_seen_after_the_next_rebuild_with_source_and_day_of_their_types(published):
+    published.land(1.5, 2.5, source="a-1")
+    published.land(3.5, source="b2", batch="b2", day=1)
+    assert published.rows("SELECT * FROM readings") == []
+    published.catalog.rebuild(SERVED)
+    assert published.rows("SELECT source, day, value FROM readings ORDER BY value") == [
+        ("a-1", date(2026, 1, 5), 1.5),
+        ("a-1", date(2026, 1, 5), 2.5),
+        ("b2", date(2026, 1, 6), 3.5),
+    ]
+
+
+def test_times_are_answered_in_utc_wherever_the_reader_is(published, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    published.land(1.0)
+    published.catalog.rebuild(SERVED)
+    [(at, text)] = published.rows("SELECT recorded_at, recorded_at::VARCHAR FROM readings")
+    assert (at, at.utcoffset(), text) == (START, timedelta(0), "2026-01-05 00:00:00+00")
+
+
+def test_of_a_corrected_reading_the_newest_version_alone_is_seen(published):
+    published.land(1.0, 2.0, 3.0, batch="b1")
+    published.land(9.0, batch="b2")
+    published.catalog.rebuild(SERVED)
+    assert published.lake.count("readings") == 4
+    assert published.rows("SELECT value FROM readings ORDER BY recorded_at") == [(9.0,), (2.0,), (3.0,)]
+
+
+def test_a_view_shows_one_version_whole_while_the_lake_moves_on(published):
+    published.land(1.0)
+    published.catalog.rebuild(SERVED)
+    published.land(2.0, 3.0, batch="b2")
+    assert published.rows("SELECT count(*) FROM readings") == [(1,)]
+
+
+def test_a_table_without_source_days_is_served_too(published):
+    row = {"source": "a-1", "machine_id": "a-1.m", "machine_class": "pump", "site": "north", "criticality": "high"}
+    frame = pl.concat([empty(CONTRACTS["machines"]), pl.DataFrame([row])], how="diagonal").with_columns(
+        nominal_limits=pl.lit([]), failure_modes=pl.lit([]), register_version=pl.lit("v1")
+    )
+    rows = frame.cast(dict(empty(CONTRACTS["machines"]).schema))
+    taken = published.lake.take(["readings"], source="a-1", consumer="machines")
+    published.lake.replace("machines", rows, source="a-1", taken=taken, lineage=[], time=None)
+    published.catalog.rebuild(SERVED)
+    assert published.rows("SELECT source, machine_class, len(failure_modes) FROM bi.machines") == [("a-1", "pump", 0)]
+
+
+@pytest.mark.parametrize("place", ["my plant", "Anlage Öl", "it's $home", "a#b{c}"])
+def test_a_catalog_may_lie_in_a_folder_of_any_language(tmp_path, place):
+    published = Published(tmp_path / place)
+    published.land(1.0)
+    published.catalog.rebuild(SERVED)
+    assert published.rows("SELECT value FROM readings") == [(1.0,)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["EXPLAIN SELECT * FROM readings", "FROM readings", "SHOW TABLES", "DESCRIBE readings", "SELECT 1;", "VALUES (1)"]
+)
+def test_whatever_only_reads_is_answered(empty_home, sql):
+    empty_home.catalog.query(sql)
+
+
+# --- refusals
+
+
+FORBIDDEN = [
+    ("COPY (SELECT 1) TO '{home}/x.csv'", "found COPY"),
+    ("COPY readings TO '{lake}/x.parquet'", "found COPY"),
+    ("EXPLAIN ANALYZE COPY (SELECT 1) TO '{lake}/x.parquet'", "found the word COPY"),
+    ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{lake}/x.parquet'", "found the word COPY"),
+    ("WITH x AS (COPY (SELECT 1) TO '{lake}/x.csv') SELECT 1", "found the word COPY"),
+    ("with x as (\n  cOpY/**/(select 1) to '{lake}/x.csv') from x", "found the word COPY"),
+    ("SELECT * FROM query('WITH x AS (CO' || 'PY (SELECT 1) TO ''{lake}/x.csv'') SELECT 1')", "top level"),
+    ("ATTACH '{home}/other.db'", "found ATTACH"),
+    ("DETACH catalog", "found DETACH"),
+    ("SELECT 1; SELECT 2", "expected one statement, found 2"),
+    ("SELECT 1; DROP SCHEMA bi", "expected one statement, found 2"),
+    ("", "expected one statement, found 0"),
+    ("-- nothing", "expected one statement, found 0"),
+    ("SELECT * FROM read_csv('{other}')", "disabled by configuration"),
+    ("SELECT * FROM read_text('{other}')", "disabled by configuration"),
+    ("SELECT * FROM read_blob('{other}')", "disabled by configuration"),
+    ("SELECT * FROM '{other}'", "disabled by configuration"),
+    ("SELECT * FROM read_text('{lake}/../home.json')", "disabled by configuration"),
+    ("SELECT * FROM glob('{home}/*')", "disabled by configuration"),
+    ("SELECT * FROM read_csv('https://example.org/x.csv')", "disabled by configuration"),
+    ("SET threads = 1", "found SET"),
+    ("RESET threads", "found SET"),
+    ("EXPLAIN ANALYZE SET enable_external_access = true", "locked"),
+    ("USE memory", "found SET"),
+    ("PRAGMA table_info('readings')", "found PRAGMA"),
+    ("CREATE TABLE x (a INT)", "found CREATE"),
+    ("CREATE TEMP TABLE x AS SELECT 1", "found CREATE"),
+    ("DROP VIEW bi.readings", "found DROP"),
+    ("INSERT INTO bi.readings SELECT * FROM bi.readings", "found INSERT"),
+    ("DELETE FROM bi.readings", "found DELETE"),
+    ("EXPLAIN ANALYZE CREATE TABLE x (a INT)", "read-only"),
+    ("INSTALL httpfs", "found LOAD"),
+    ("LOAD httpfs", "found LOAD"),
+    ("EXPORT DATABASE '{home}/all'", "found EXPORT"),
+    ("IMPORT DATABASE '{home}/all'", "found PRAGMA"),
+    ("CALL duckdb_settings()", "found CALL"),
+    ("CHECKPOINT", "found CALL"),
+    ("BEGIN", "found TRANSACTION"),
+    ("PREPARE x AS SELECT 1", "found PREPARE"),
+]
+
+
+@pytest.mark.parametrize(("sql", "told"), FORBIDDEN)
+def test_what_is_no_single_reading_of_the_lake_is_refused_and_leaves_no_trace(empty_home, tmp_path, sql, told):
+    other = tmp_path / "other.csv"
+    other.write_text("secret\n1\n")
+    home = empty_home.home
+    before = files_below(home.root)
+    with pytest.raises(QueryError) as refused:
+        empty_home.catalog.query(sql.format(home=home.root, lake=home.lake, other=other))
+    assert told in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert files_below(home.root) == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("SELEC 1", "syntax error"),
+        ("SELECT nope FROM readings", '"nope" not found'),
+        ("SELECT * FROM nowhere", "nowhere does not exist"),
+        ("SELECT ?", "not provided"),
+        ("SELECT INTERVAL '1000000000 days'", "magnitude"),
+        ("SELECT '\udcff'", "surrogates"),
+    ],
+)
+def test_a_mistake_is_one_clear_error(empty_home, sql, told):
+    with pytest.raises(QueryError, match=told):
+        empty_home.catalog.query(sql)
+
+
+def test_without_a_catalog_the_error_says_what_to_do_first(tmp_path):
+    home = Home(tmp_path / "home")
+    home.prepare()
+    with pytest.raises(QueryError, match="nothing is materialized yet: run `smartmaint demo`"):
+        Catalog(path=str(home.catalog), lake_root=str(home.lake)).query("SELECT 1")
+    assert not home.catalog.exists()
+
+
+# --- readers and rebuilds
+
+
+def test_a_reader_in_mid_query_is_undisturbed_by_a_rebuild_and_the_next_one_sees_the_new_rows(published):
+    published.land(1.0)
+    published.catalog.rebuild(SERVED)
+    with duckdb.connect(published.catalog.path, read_only=True) as reader:
+        assert reader.execute("SELECT count(*) FROM bi.readings").fetchall() == [(1,)]
+        published.land(2.0, 3.0, batch="b2", day=1)
+        published.catalog.rebuild(SERVED)
+        assert reader.execute("SELECT count(*) FROM bi.readings").fetchall() == [(1,)]
+        assert published.rows("SELECT count(*) FROM readings") == [(3,)]
+
+
+def test_a_reader_who_keeps_the_file_open_locks_no_other_out(published):
+    with duckdb.connect(published.catalog.path, read_only=True) as other:
+        other.execute("SET lock_configuration = true")
+        assert published.rows("SELECT count(*) FROM readings") == [(0,)]
+
+
+def test_readers_beside_rebuilds_see_ever_newer_versions_and_no_error(published):
+    seen: list[int] = []
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            seen.append(published.rows("SELECT count(*) FROM readings")[0][0])
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read), pool.submit(published.rows, "SELECT count(*) FROM readings")]
+        try:
+            for number in range(5):
+                published.land(float(number), batch=f"b{number}", day=number)
+                published.catalog.rebuild(SERVED)
+        finally:
+            over.set()
+        for reader in readers:
+            reader.result()
+    assert seen == sorted(seen)
+    assert published.rows("SELECT count(*) FROM readings") == [(5,)]
+
+
+def test_a_rebuild_leaves_nothing_beside_the_catalog(published):
+    published.catalog.rebuild(SERVED)
+    assert [path.name for path in published.home.root.glob("catalog.duckdb*")] == ["catalog.duckdb"]
+
+
+def test_a_rebuild_that_was_killed_is_not_in_the_way_of_the_next(published):
+    Path(f"{published.catalog.path}.{os.getpid()}.part").write_bytes(b"half")
+    published.catalog.rebuild(SERVED)
+    assert published.rows("SELECT count(*) FROM readings") == [(0,)]

@@ -1,0 +1,629 @@
+"""The lake: a batch lands once, a consumer takes what changed once, and whoever comes late starts again."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resources.lake import LAG, MOST_RANGES, Lake, Span, Taken, at_moment, redo_on_conflict
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+READING = {
+    "source": pl.String, "day": pl.Date, "machine_id": pl.String, "sensor": pl.String,
+    "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64, "batch_id": pl.String, "batch_seq": pl.Int64,
+}  # fmt: skip
+FEATURE = {
+    "source": pl.String, "day": pl.Date, "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64,
+    "run_id": pl.String,
+}  # fmt: skip
+MACHINE = {"source": pl.String, "machine_id": pl.String, "site": pl.String, "register_version": pl.String}
+
+Values = dict[int, float]  # value by hour after START
+
+
+def readings(values: Values, *, source: str = "a", batch: str = "b1", seq: int = 1) -> pl.DataFrame:
+    rows = [
+        (source, (START + hour * HOUR).date(), f"{source}.m", "s", START + hour * HOUR, value, batch, seq)
+        for hour, value in values.items()
+    ]
+    return pl.DataFrame(rows, READING, orient="row")
+
+
+def features(values: Values, *, source: str = "a", run: str = "run-1") -> pl.DataFrame:
+    rows = [
+        (source, (START + hour * HOUR).date(), START + hour * HOUR, value, run) for hour, value in values.items()
+    ]
+    return pl.DataFrame(rows, FEATURE, orient="row")
+
+
+def new_lake(root: Path) -> Lake:
+    lake = Lake(root=str(root))
+    for table, columns in (("readings", READING), ("features", FEATURE), ("machines", MACHINE)):
+        lake.create(table, pl.DataFrame(schema=columns))
+    return lake
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    return new_lake(tmp_path)
+
+
+def land(lake: Lake, values: Values, *, batch: str, source: str = "a") -> None:
+    seq = lake.next_seq("readings")
+    frame = readings(values, source=source, batch=batch, seq=seq)
+    lake.append("readings", frame, source=source, batches=[batch], seq=seq)
+
+
+def take(lake: Lake, *, source: str | None = "a", definition: str = "") -> Taken:
+    return lake.take(["readings"], source=source, consumer="features", definition=definition)
+
+
+def put(
+    lake: Lake,
+    values: Values,
+    *,
+    taken: Taken | None = None,
+    spans: list[Span] | None = None,
+    source: str = "a",
+    run: str = "run-1",
+) -> int:
+    return lake.replace(
+        "features",
+        features(values, source=source, run=run),
+        source=source,
+        taken=taken or take(lake, source=source),
+        lineage=["run_id"],
+        spans=spans,
+    )
+
+
+def held(lake: Lake, *, source: str = "a") -> Values:
+    frame = lake.read("features", source=source).sort("recorded_at")
+    return {int((at - START) / HOUR): value for at, value in frame.select("recorded_at", "value").rows()}
+
+
+def runs(lake: Lake, *, source: str = "a") -> dict[int, str]:
+    """The run that wrote each row, by hour."""
+    frame = lake.read("features", source=source).sort("recorded_at")
+    return {int((at - START) / HOUR): run for at, run in frame.select("recorded_at", "run_id").rows()}
+
+
+def hours(since: int, until: int) -> Span:
+    return Span(START + since * HOUR, START + until * HOUR)
+
+
+class Meanwhile(list[str]):
+    """Names of batches; the first to look at them finds that something else happened meanwhile."""
+
+    def __init__(self, names: list[str], act: Callable[[], None]) -> None:
+        super().__init__(names)
+        self.acts = [act]
+
+    def __iter__(self) -> Iterator[str]:
+        while self.acts:
+            self.acts.pop()()
+        return super().__iter__()
+
+
+# --- tables and batches
+
+
+def test_creating_a_table_again_keeps_its_rows_and_its_history(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    table, version = DeltaTable(lake.uri("readings")).metadata().id, lake.version("readings")
+    lake.create("readings", pl.DataFrame(schema=READING))
+    assert (DeltaTable(lake.uri("readings")).metadata().id, lake.version("readings")) == (table, version)
+    assert lake.count("readings") == 1
+
+
+def test_a_table_is_cut_by_source_and_day_where_it_has_them_and_keeps_a_change_feed(lake):
+    cut = {name: DeltaTable(lake.uri(name)).metadata().partition_columns for name in ("readings", "machines")}
+    assert cut == {"readings": ["source", "day"], "machines": ["source"]}
+    assert DeltaTable(lake.uri("machines")).metadata().configuration["delta.enableChangeDataFeed"] == "true"
+
+
+@pytest.mark.parametrize("place", ["plain", "my plant", "Anlage für Öl", "it's 100 $home", "werk 🏭", "a#b{c}"])
+def test_a_lake_may_lie_in_a_folder_of_any_language(tmp_path, place):
+    lake = new_lake(tmp_path / place)
+    land(lake, {0: 1.0}, batch="b1")
+    put(lake, {0: 1.0})
+    put(lake, {0: 2.0}, spans=[hours(0, 1)])
+    assert held(lake) == {0: 2.0}
+    assert all(Path(file).is_file() for table in ("readings", "features") for file in lake.files(table))
+
+
+def test_a_batch_appended_again_changes_nothing(lake):
+    land(lake, {0: 1.0, 1: 2.0}, batch="b1")
+    version = lake.version("readings")
+    land(lake, {0: 1.0, 1: 2.0}, batch="b1")
+    assert lake.version("readings") == version
+    assert lake.count("readings") == 2
+
+
+def test_of_several_batches_only_the_unknown_are_appended(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    both = pl.concat([readings({0: 1.0}, batch="b1", seq=7), readings({1: 2.0}, batch="b2", seq=8)])
+    lake.append("readings", both, source="a", batches=["b1", "b2"], seq=8)
+    assert sorted(lake.read("readings")["batch_id"]) == ["b1", "b2"]
+
+
+def test_a_batch_without_rows_is_known_afterwards(lake):
+    lake.append("readings", readings({}), source="a", batches=["empty"], seq=lake.next_seq("readings"))
+    assert lake.knows("readings", source="a", batch="empty")
+    assert lake.count("readings") == 0
+
+
+def test_a_batch_is_known_for_the_source_it_landed_for_alone(lake):
+    land(lake, {0: 1.0}, batch="b1", source="a")
+    assert lake.knows("readings", source="a", batch="b1")
+    assert not lake.knows("readings", source="b", batch="b1")
+    assert not lake.knows("features", source="a", batch="b1")
+
+
+def test_two_appends_of_one_source_from_one_version_conflict_and_the_late_one_lands_when_redone(lake):
+    seq = lake.next_seq("readings")
+    late = Meanwhile(["late"], lambda: land(lake, {0: 1.0}, batch="first"))
+    with pytest.raises(CommitFailedError):
+        lake.append("readings", readings({0: 2.0}, batch="late", seq=seq), source="a", batches=late, seq=seq)
+    assert lake.read("readings")["batch_id"].to_list() == ["first"]
+
+    redo_on_conflict(lambda: land(lake, {0: 2.0}, batch="late"))
+    assert lake.readings(source="a")["value"].to_list() == [2.0]  # what came late counts: its seq is higher
+
+
+def test_two_appends_of_two_sources_from_one_version_both_land(lake):
+    seq = lake.next_seq("readings")
+    late = Meanwhile(["late"], lambda: land(lake, {0: 1.0}, batch="first", source="b"))
+    lake.append("readings", readings({0: 2.0}, batch="late", seq=seq), source="a", batches=late, seq=seq)
+    assert sorted(lake.read("readings")["batch_id"]) == ["first", "late"]
+
+
+def test_the_next_seq_is_above_all_that_was_committed_before(lake):
+    seqs = []
+    for number in range(3):
+        seqs.append(lake.next_seq("readings"))
+        land(lake, {0: float(number)}, batch=f"b{number}")
+    assert seqs == sorted(set(seqs))
+    assert lake.next_seq("readings") > lake.read("readings")["batch_seq"].max()
+    assert seqs[1] - seqs[0] >= 200  # files of one run are numbered from there on
+
+
+@settings(max_examples=12)
+@given(st.lists(st.dictionaries(st.integers(0, 30), st.floats(-9, 9), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_of_every_key_the_reading_that_landed_last_is_current(batches):
+    with TemporaryDirectory() as root:
+        lake, current = new_lake(Path(root)), {}
+        for number, values in enumerate(batches):
+            land(lake, values, batch=f"b{number}")
+            land(lake, {hour: 99.0 for hour in values}, batch=f"b{number}", source="other")
+            current |= values
+        frame = lake.readings(source="a")
+        assert {int((at - START) / HOUR): value for at, value in frame.select("recorded_at", "value").rows()} == current
+        within = lake.readings(source="a", spans=[hours(5, 20)])
+        assert within.height == len([hour for hour in current if 5 <= hour < 20])
+
+
+def test_rows_are_read_by_source_and_by_spans_whose_end_is_excluded(lake):
+    put(lake, {hour: float(hour) for hour in range(30)})
+    put(lake, {0: 7.0}, source="b")
+    spans = [hours(0, 2), hours(23, 26)]
+    assert sorted(lake.read("features", source="a", spans=spans)["value"]) == [0.0, 1.0, 23.0, 24.0, 25.0]
+    assert lake.read("features", spans=spans).height == 6
+    assert lake.read("features", spans=[]).is_empty()
+    assert lake.read("features", source="a", spans=[at_moment(START)])["value"].to_list() == [0.0]
+
+
+def test_a_table_tells_its_counts_machines_days_and_newest_rows(lake):
+    land(lake, {0: 1.0, 1: 2.0, 25: 3.0}, batch="b1")
+    land(lake, {2: 9.0}, batch="b2", source="b")
+    assert (lake.count("readings"), lake.count("readings", source="a")) == (4, 3)
+    assert lake.machine_ids("readings", source="b") == ["b.m"]
+    assert lake.rows_by_day("readings", source="a").rows() == [(date(2026, 1, 5), 2), (date(2026, 1, 6), 1)]
+    assert lake.newest("readings", source="a", time="recorded_at")["value"].to_list() == [3.0]
+    assert lake.newest("readings", source="none", time="recorded_at").is_empty()
+    assert lake.columns("readings").schema == pl.Schema(READING)
+
+
+def test_the_end_of_the_newest_window_is_its_start_and_its_length(lake):
+    windows = features({0: 1.0, 3: 1.0}).with_columns(window_s=pl.lit(600, pl.Int64))
+    lake.create("windows", windows)
+    taken = lake.take(["readings"], source="a", consumer="windows")
+    lake.replace("windows", windows, source="a", taken=taken, lineage=[])
+    assert lake.end_of("windows", source="a") == START + timedelta(hours=3, seconds=600)
+    assert lake.end_of("windows", source="b") is None
+
+
+# --- taking what changed
+
+
+def test_the_first_take_means_recompute(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    taken = take(lake)
+    assert taken.changed == {"readings": None}
+    assert not taken.nothing_new
+    assert taken.spans("readings", lambda rows: []) is None
+
+
+def test_what_was_replaced_is_taken_and_nothing_is_new(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    put(lake, {0: 1.0})
+    assert take(lake).nothing_new
+
+
+def test_what_was_taken_and_not_committed_comes_again(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    put(lake, {0: 1.0})
+    land(lake, {1: 2.0}, batch="b2")
+    assert not take(lake).nothing_new
+    assert not take(lake).nothing_new
+
+
+def test_rows_that_changed_since_are_the_feed_and_no_others(lake):
+    land(lake, {0: 1.0, 1: 1.0}, batch="b1")
+    put(lake, {0: 1.0, 1: 1.0})
+    land(lake, {1: 2.0, 30: 3.0}, batch="b2")
+    rows = take(lake).changed["readings"]
+    assert sorted(rows.select("recorded_at", "value", "_change_type").rows()) == [
+        (START + HOUR, 2.0, "insert"),
+        (START + 30 * HOUR, 3.0, "insert"),
+    ]
+
+
+def test_rows_that_were_deleted_are_in_the_feed(lake):
+    lake.create("scores", pl.DataFrame(schema=FEATURE))
+    put(lake, {0: 1.0, 1: 2.0})
+    taken = lake.take(["features"], source="a", consumer="scores")
+    lake.replace("scores", features({0: 1.0}), source="a", taken=taken, lineage=["run_id"])
+
+    put(lake, {}, spans=[hours(1, 2)])
+    rows = lake.take(["features"], source="a", consumer="scores").changed["features"]
+    assert rows.select("value", "_change_type").rows() == [(2.0, "delete")]
+
+
+def test_what_changed_for_another_source_is_no_news(lake):
+    put(lake, {})
+    land(lake, {0: 1.0}, batch="b1", source="b")
+    taken = take(lake)
+    assert taken.nothing_new
+    assert taken.spans("readings", lambda rows: []) == []
+
+
+def test_spans_are_those_the_changed_rows_touch_unless_another_input_changed(lake):
+    def one_hour(rows: pl.DataFrame) -> list[tuple[datetime, datetime]]:
+        return [(at, at + HOUR) for at in rows["recorded_at"]]
+
+    def both() -> Taken:
+        return lake.take(["readings", "machines"], source="a", consumer="features")
+
+    def site(name: str) -> None:
+        frame = pl.DataFrame([("a", "a.m", name, "v1")], MACHINE, orient="row")
+        taken = lake.take(["readings"], source="a", consumer="machines")
+        lake.replace("machines", frame, source="a", taken=taken, lineage=[], time=None)
+
+    site("north")
+    put(lake, {}, taken=both())
+    land(lake, {3: 1.0}, batch="b1")
+    assert both().spans("readings", one_hour) == [hours(3, 4)]
+    site("south")
+    assert both().spans("readings", one_hour) is None
+
+
+@pytest.mark.parametrize("definitions", [("A", "B"), ("A", "B", "A"), ("", "A"), ("A", "")])
+def test_another_definition_means_recompute_and_so_does_going_back_to_an_earlier_one(lake, definitions):
+    for definition in definitions:
+        taken = take(lake, definition=definition)
+        assert taken.changed == {"readings": None}, definition
+        put(lake, {0: 1.0}, taken=taken)  # equal rows after the first: the note alone says so
+        assert take(lake, definition=definition).nothing_new
+
+
+def test_the_definition_of_one_source_is_not_that_of_another(lake):
+    put(lake, {0: 1.0}, taken=take(lake, definition="A"))
+    put(lake, {0: 1.0}, source="b", taken=take(lake, source="b", definition="B"))
+    assert take(lake, definition="A").nothing_new
+    assert take(lake, source="b", definition="B").nothing_new
+
+
+def test_an_input_that_was_deleted_and_made_anew_means_recompute(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    put(lake, {0: 1.0})
+    shutil.rmtree(lake.uri("readings"))
+    lake.create("readings", pl.DataFrame(schema=READING))
+    land(lake, {0: 1.0}, batch="b1")  # the same version as before
+    assert take(lake).changed == {"readings": None}
+
+
+def test_an_input_that_came_back_from_a_backup_means_recompute(lake, tmp_path):
+    land(lake, {0: 1.0}, batch="b1")
+    shutil.copytree(lake.uri("readings"), tmp_path / "backup")
+    land(lake, {1: 2.0}, batch="b2")
+    put(lake, {0: 1.0, 1: 2.0})
+    shutil.rmtree(lake.uri("readings"))
+    shutil.copytree(tmp_path / "backup", lake.uri("readings"))
+    assert take(lake).changed == {"readings": None}
+
+
+def test_a_consumer_over_all_sources_takes_the_changes_of_each(lake):
+    frame = pl.concat([features({0: 1.0}), features({0: 2.0}, source="b")])
+    lake.replace("features", frame, source=None, taken=take(lake, source=None), lineage=["run_id"])
+    assert take(lake, source=None).nothing_new
+    land(lake, {0: 1.0}, batch="b1", source="b")
+    assert take(lake, source=None).changed["readings"]["source"].to_list() == ["b"]
+
+    lake.replace("features", frame.head(1), source=None, taken=take(lake, source=None), lineage=["run_id"])
+    assert (held(lake), held(lake, source="b")) == ({0: 1.0}, {})
+
+
+def age(lake: Lake, table: str, *, versions: int) -> None:
+    """Further commits that bring no rows, as busy sources do to a quiet one."""
+    for _ in range(versions):
+        delta = DeltaTable(lake.uri(table))
+        delta.create_write_transaction([], "append", delta.schema())
+
+
+def noted(lake: Lake) -> int | None:
+    """Version of the readings that the features of source `a` note as taken."""
+    table = DeltaTable(lake.uri("readings")).metadata().id
+    return DeltaTable(lake.uri("features")).transaction_version(f"{table}/a")
+
+
+def test_the_note_of_a_quiet_source_is_moved_on_before_it_falls_off_the_feed(lake):
+    put(lake, {0: 1.0})
+    before = noted(lake)
+    age(lake, "readings", versions=LAG)
+    assert take(lake).nothing_new
+    assert noted(lake) == before
+
+    age(lake, "readings", versions=1)
+    assert take(lake).nothing_new
+    assert noted(lake) == before + LAG + 1
+    version = lake.version("features")
+    assert take(lake).nothing_new  # and not moved again
+    assert (lake.version("features"), held(lake)) == (version, {0: 1.0})
+
+
+def test_a_feed_whose_files_were_vacuumed_means_recompute(lake):
+    lake.create("scores", pl.DataFrame(schema=FEATURE))
+    for value in (1.0, 2.0, 3.0):
+        put(lake, {0: value})
+        if value == 1.0:
+            taken = lake.take(["features"], source="a", consumer="scores")
+            lake.replace("scores", features({0: 1.0}), source="a", taken=taken, lineage=[])
+    DeltaTable(lake.uri("features")).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    assert lake.take(["features"], source="a", consumer="scores").changed == {"features": None}
+
+
+def test_a_feed_whose_log_was_cleaned_means_recompute(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    put(lake, {0: 1.0})
+    land(lake, {1: 1.0}, batch="b2")
+    DeltaTable(lake.uri("readings")).alter.set_table_properties({"delta.logRetentionDuration": "interval 0 seconds"})
+    land(lake, {2: 1.0}, batch="b3")
+    delta = DeltaTable(lake.uri("readings"))
+    delta.create_checkpoint()
+    delta.cleanup_metadata()
+    assert take(lake).changed == {"readings": None}
+    assert lake.readings(source="a").height == 3
+
+
+# --- replacing
+
+
+def test_rows_outside_the_spans_stay_as_they_are(lake):
+    put(lake, {0: 1.0, 1: 1.0, 2: 1.0, 23: 1.0, 24: 1.0, 47: 1.0}, run="old")
+    put(lake, {1: 2.0, 24: 2.0}, spans=[hours(1, 2), hours(23, 25)], run="new")
+    assert held(lake) == {0: 1.0, 1: 2.0, 2: 1.0, 24: 2.0, 47: 1.0}
+    assert runs(lake) == {0: "old", 1: "new", 2: "old", 24: "new", 47: "old"}
+
+
+def test_rows_of_another_source_stay_as_they_are(lake):
+    put(lake, {0: 1.0}, source="b", run="old")
+    put(lake, {0: 5.0, 1: 5.0}, spans=[hours(0, 2)])
+    put(lake, {0: 6.0})
+    assert (held(lake, source="b"), runs(lake, source="b")) == ({0: 1.0}, {0: "old"})
+
+
+def test_a_span_ends_and_begins_on_the_microsecond(lake):
+    edge = START + HOUR
+    at = [START, edge - timedelta(microseconds=1), edge]
+    frame = features({0: 1.0, 1: 2.0, 2: 3.0}).with_columns(recorded_at=pl.Series(at, dtype=FEATURE["recorded_at"]))
+    lake.replace("features", frame, source="a", taken=take(lake), lineage=[])
+    put(lake, {}, spans=[Span(START, edge)])
+    assert lake.read("features")["value"].to_list() == [3.0]
+
+
+def test_a_replace_of_everything_writes_the_days_that_differ_alone(lake):
+    put(lake, {0: 1.0, 24: 1.0, 48: 1.0, 72: 1.0}, run="old")
+    before = set(lake.files("features"))
+    written = put(lake, {0: 1.0, 24: 2.0, 25: 2.0, 48: 1.0, 72: 3.0}, run="new")
+    assert written == 3
+    assert runs(lake) == {0: "old", 24: "new", 25: "new", 48: "old", 72: "new"}
+    kept = before & set(lake.files("features"))
+    assert sorted(Path(file).parent.name for file in kept) == ["day=2026-01-05", "day=2026-01-07"]
+
+
+def test_days_that_vanished_are_removed_by_a_replace_of_everything(lake):
+    put(lake, {0: 1.0, 24: 1.0, 48: 1.0}, run="old")
+    assert put(lake, {0: 1.0, 48: 1.0}, run="new") == 0
+    assert runs(lake) == {0: "old", 48: "old"}
+    put(lake, {})
+    assert held(lake) == {}
+
+
+def test_whoever_follows_sees_no_change_on_days_that_stayed_the_same(lake):
+    lake.create("scores", pl.DataFrame(schema=FEATURE))
+    put(lake, {0: 1.0, 24: 1.0}, run="old")
+    taken = lake.take(["features"], source="a", consumer="scores")
+    lake.replace("scores", features({}), source="a", taken=taken, lineage=[])
+    put(lake, {0: 1.0, 24: 2.0}, run="new")
+    changed = lake.take(["features"], source="a", consumer="scores").changed["features"]
+    assert set(changed["day"]) == {date(2026, 1, 6)}
+
+
+@pytest.mark.parametrize("spans", [None, [hours(0, 48)]])
+def test_a_replace_by_equal_rows_writes_none_and_moves_the_note(lake, spans):
+    put(lake, {0: 1.0, 24: 2.0}, run="old")
+    files, version = lake.files("features"), lake.version("features")
+    land(lake, {5: 9.0}, batch="b1")
+    assert put(lake, {24: 2.0, 0: 1.0}, spans=spans, run="new") == 0
+    assert lake.files("features") == files
+    assert set(runs(lake).values()) == {"old"}
+    assert lake.version("features") == version + 1
+    assert take(lake).nothing_new
+
+
+def test_rows_that_differ_in_a_nested_column_alone_are_written(lake):
+    limits = pl.DataFrame({"source": ["a"], "machine_id": ["a.m"], "limits": [[{"sensor": "s", "high": 1.0}]]})
+    lake.create("limits", limits)
+
+    def declare(frame: pl.DataFrame) -> int:
+        taken = lake.take(["readings"], source="a", consumer="limits")
+        return lake.replace("limits", frame, source="a", taken=taken, lineage=[], time=None)
+
+    assert declare(limits) == 1
+    assert declare(limits) == 0
+    wider = limits.with_columns(limits=pl.Series([[{"sensor": "s", "high": 2.0}]]))
+    assert declare(wider) == 1
+    assert lake.read("limits").equals(wider)
+
+
+def test_a_table_without_a_day_is_replaced_source_by_source(lake):
+    def declare(site: str, *, source: str, version: str) -> int:
+        frame = pl.DataFrame([(source, f"{source}.m", site, version)], MACHINE, orient="row")
+        taken = lake.take(["readings"], source=source, consumer="machines", definition=version)
+        return lake.replace("machines", frame, source=source, taken=taken, lineage=["register_version"], time=None)
+
+    assert declare("north", source="a", version="v1") == 1
+    assert declare("south", source="b", version="v1") == 1
+    assert declare("north", source="a", version="v2") == 0  # says the same: the row keeps its lineage
+    assert declare("west", source="a", version="v3") == 1
+    assert sorted(lake.read("machines").rows()) == [("a", "a.m", "west", "v3"), ("b", "b.m", "south", "v1")]
+
+
+def test_more_spans_than_fit_into_a_predicate_leave_what_lies_between_them(lake):
+    count = 3 * (MOST_RANGES + 1)
+    old = {hour: 1.0 for hour in range(count)}
+    put(lake, old)
+    changed = {hour: 2.0 for hour in range(0, count, 3)}
+    spans = [hours(hour, hour + 1) for hour in changed]
+    assert len(spans) > MOST_RANGES
+    put(lake, changed, spans=spans)
+    assert held(lake) == old | changed
+
+
+def test_more_spans_than_fit_into_a_predicate_may_come_with_rows_between_them_as_they_are_read(lake):
+    count = 3 * (MOST_RANGES + 1)
+    put(lake, {hour: 1.0 for hour in range(count)})
+    spans = [hours(hour, hour + 1) for hour in range(0, count, 3)]
+    frame = lake.read("features", source="a", spans=spans).with_columns(value=pl.lit(2.0))
+    lake.replace("features", frame, source="a", taken=take(lake), lineage=["run_id"], spans=spans)
+    assert all(held(lake)[hour] == 2.0 for hour in range(0, count, 3))
+    assert sorted(held(lake)) == list(range(count))
+
+
+def test_more_days_that_differ_than_fit_into_a_predicate_are_all_written(lake):
+    days = 2 * MOST_RANGES + 6
+    put(lake, {24 * day: 1.0 for day in range(days)})
+    new = {24 * day: 2.0 if day % 2 else 1.0 for day in range(days)}
+    put(lake, new)
+    assert held(lake) == new
+
+
+@settings(max_examples=12)
+@given(data=st.data())
+def test_a_replace_ends_in_the_same_rows_as_a_dictionary_would(data):
+    some = st.dictionaries(st.integers(0, 80), st.sampled_from([1.0, 2.0]), max_size=8)
+    with TemporaryDirectory() as root:
+        lake, model = new_lake(Path(root)), {}
+        for number in range(data.draw(st.integers(1, 4))):
+            new = data.draw(some)
+            spans = data.draw(st.none() | st.just([hours(10, 30), hours(40, 41)]))
+            if spans is None:
+                model = new
+            else:
+                new = {hour: value for hour, value in new.items() if 10 <= hour < 30 or hour == 40}
+                model = {hour: v for hour, v in model.items() if not (10 <= hour < 30 or hour == 40)} | new
+            put(lake, new, spans=spans, run=f"run-{number}")
+            assert held(lake) == dict(sorted(model.items()))
+
+
+# --- several writers
+
+
+@pytest.mark.parametrize("late", [{0: 1.0}, {0: 3.0}], ids=["equal rows", "other rows"])
+def test_a_late_writer_is_told_and_changes_nothing(lake, late):
+    put(lake, {0: 1.0})
+    land(lake, {0: 2.0}, batch="b1")
+    stale = take(lake)
+    land(lake, {0: 3.0}, batch="b2")
+    put(lake, {0: 1.0})
+    moved = noted(lake)
+    with pytest.raises(CommitFailedError):
+        put(lake, late, taken=stale)
+    assert (held(lake), noted(lake)) == ({0: 1.0}, moved)  # nor is the note moved back
+
+
+def test_writers_of_two_sources_do_not_stand_in_each_others_way(lake):
+    put(lake, {0: 1.0})
+    put(lake, {0: 1.0}, source="b")
+    a, b = take(lake, definition="x"), take(lake, source="b", definition="x")
+    put(lake, {0: 2.0}, source="b", taken=b)
+    put(lake, {0: 3.0}, taken=a)
+    assert (held(lake), held(lake, source="b")) == ({0: 3.0}, {0: 2.0})
+
+
+def test_a_step_that_lost_the_race_is_redone_from_its_start(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    rivals = [{1: 2.0}, {2: 3.0}]
+    attempts = []
+
+    def follow(*, run: str) -> None:
+        taken = take(lake)
+        values = {
+            int((at - START) / HOUR): value
+            for at, value in lake.readings(source="a").select("recorded_at", "value").rows()
+        }
+        if run == "late":
+            attempts.append(values)
+            if rivals:
+                land(lake, rivals.pop(0), batch=f"b-{len(rivals)}")
+                follow(run="rival")
+        put(lake, values, taken=taken, run=run)
+
+    redo_on_conflict(lambda: follow(run="late"))
+    assert [len(values) for values in attempts] == [1, 2, 3]
+    assert held(lake) == {0: 1.0, 1: 2.0, 2: 3.0}
+    assert take(lake).nothing_new
+
+
+def test_who_loses_every_race_is_told_in_the_end():
+    attempts = []
+
+    def lose() -> None:
+        attempts.append(1)
+        raise CommitFailedError("again")
+
+    with pytest.raises(CommitFailedError, match="again"):
+        redo_on_conflict(lose, tries=3)
+    assert len(attempts) == 3
+
+
+def test_a_step_that_fails_for_another_reason_is_not_redone():
+    attempts = []
+
+    def fail() -> None:
+        attempts.append(1)
+        raise ValueError("bad data")
+
+    with pytest.raises(ValueError, match="bad data"):
+        redo_on_conflict(fail)
+    assert len(attempts) == 1

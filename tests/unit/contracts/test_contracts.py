@@ -1,0 +1,116 @@
+"""What every contract keeps: names, units, meanings, lineage, and no way past a bound."""
+
+import math
+
+import polars as pl
+import pytest
+from unit.tables import PLAIN, loose, table
+
+from pipelines.contracts import vocabulary
+from pipelines.contracts.enforce import ContractError, conform, empty, lineage_columns, split
+from pipelines.contracts.registry import CONTRACTS
+
+FLOATS = {
+    name: [column for column, dtype in empty(contract).schema.items() if dtype == pl.Float64]
+    for name, contract in CONTRACTS.items()
+    if pl.Float64 in empty(contract).schema.values()
+}
+
+
+def refusals(name: str, frame: pl.DataFrame) -> list[str]:
+    """What is said of each row; every row shares its key, so none is good."""
+    time = CONTRACTS[name].metadata["time"]
+    dated = frame.with_columns(day=pl.col(time).dt.date()) if time else frame
+    return split(dated.select(list(CONTRACTS[name].columns)), CONTRACTS[name])[1]["broken_rules"].to_list()
+
+
+def test_the_vocabulary_lists_the_tables_of_the_registry_in_its_order():
+    assert tuple(CONTRACTS) == vocabulary.TABLES
+
+
+def test_known_truth_is_the_one_table_that_is_not_served():
+    assert set(vocabulary.TABLES) - set(vocabulary.SERVED) == {"labels"}
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_contract_carries_the_name_it_is_registered_by(name):
+    assert CONTRACTS[name].name == name
+    assert CONTRACTS[name].description
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_contract_accepts_its_own_empty_frame(name):
+    frame = empty(CONTRACTS[name])
+    assert conform(frame, CONTRACTS[name]).schema == frame.schema
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_contract_accepts_a_plausible_row(name):
+    assert table(name).height == 1
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_contract_has_its_key_its_time_and_its_day(name):
+    contract = CONTRACTS[name]
+    time = contract.metadata["time"]
+    assert set(contract.unique) <= set(contract.columns)
+    assert ("day" in contract.columns) == (time is not None)
+    assert time is None or time in contract.columns
+    assert list(contract.columns)[0] == "source"
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_two_rows_with_the_same_key_are_refused(name):
+    with pytest.raises(ContractError, match=f"^{name}: 2 of 2 rows"):
+        table(name, [{}, {}])
+
+
+@pytest.mark.parametrize(
+    ("name", "lineage"),
+    [
+        ("readings", ["landed_at", "batch_id", "batch_seq", "batch_row"]),
+        ("labels", ["landed_at", "batch_id", "batch_row"]),
+        ("machines", ["register_version"]),
+        ("window_features", ["batch_seq", "run_id"]),
+        *((name, ["run_id"]) for name in vocabulary.TABLES[4:]),
+    ],
+)
+def test_a_row_says_how_it_came_to_be(name, lineage):
+    assert lineage_columns(CONTRACTS[name]) == lineage
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_column_says_what_it_means_and_what_a_null_means(name):
+    columns = CONTRACTS[name].columns.items()
+    assert [column for column, told in columns if not told.description] == []
+    assert [column for column, told in columns if told.nullable != ("Null:" in told.description)] == []
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_column_whose_name_ends_in_a_unit_states_that_unit(name):
+    stated = {c: told.metadata["unit"] for c, told in CONTRACTS[name].columns.items() if "_per_" not in c}
+    assert stated == {column: vocabulary.unit_of(column) for column in stated}
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_bound_lets_nan_or_infinity_pass(name, value):
+    frame = loose(name, [{column: value} for column in FLOATS[name]])
+    passed = [c for c, told in zip(FLOATS[name], refusals(name, frame), strict=True) if f"{c}: in_range" not in told]
+    assert passed == []
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_null_is_accepted_exactly_where_it_has_a_meaning(name):
+    columns = [column for column in CONTRACTS[name].columns if column != "day"]
+    told = refusals(name, loose(name, [{column: None} for column in columns]))
+    refused = {column for column, rules in zip(columns, told, strict=True) if f"{column}: not_nullable" in rules}
+    assert refused == {column for column in columns if not CONTRACTS[name].columns[column].nullable}
+
+
+@pytest.mark.parametrize(
+    ("column", "unit"),
+    [("vibration_mm_s", "mm/s"), ("window_s", "s"), ("speed_rpm", "1/min"), ("sensor_04", None), ("has", None)],
+)
+def test_a_unit_is_read_from_the_suffix(column, unit):
+    assert vocabulary.unit_of(column) == unit
