@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all check lock clean
+.PHONY: help demo up test test-all check bench picture lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,11 @@ check: .venv/.ready ## lint, format, types and definitions: exactly what CI chec
 	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && touch "$$scratch/dagster.yaml" && \
 		DAGSTER_HOME="$$scratch" DG_CLI_CONFIG=.ci/dg.toml $(BIN)/dg check defs
 
-# bench: placeholder; the target and its recipe come with the first benchmark.
+bench: .venv/.ready ## speed as a ratio to a baseline of the same run
+	$(BIN)/smartmaint bench
+
+picture: demo ## the README's picture of the lineage page, taken anew of data/home (needs chromium)
+	SMARTMAINT_PICTURE_OF=$(CURDIR)/data/home $(BIN)/pytest tests/process/test_lineage_page.py
 
 lock: .venv/.ready ## resolve pyproject.toml into requirements.lock; pins that fit stay, OPTIONS=--upgrade moves all
 	$$(command -v uv || echo $(BIN)/uv) pip compile --universal --python-version 3.11 --generate-hashes \

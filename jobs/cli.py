@@ -135,6 +135,24 @@ def sql(
         print_table(f"{len(answer.rows)} rows", answer.columns, answer.rows)
 
 
+@app.command()
+def bench(
+    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Speed as a ratio to a baseline measured in the same run."""
+    from jobs.bench import BENCHES
+
+    if name is not None and name not in BENCHES:
+        raise typer.BadParameter(f"{name!r}; known are {', '.join(BENCHES)}", param_hint="NAME")
+    for chosen in [name] if name else list(BENCHES):
+        rows = BENCHES[chosen]()
+        if as_json:
+            print_json({"bench": chosen, "rows": rows})
+        else:
+            print_table(f"bench {chosen}", list(rows[0]), [row.values() for row in rows])
+
+
 @contextmanager
 def _stated() -> Iterator[None]:
     """Errors that say all a person needs become one line; anything else is a defect and shows its trace."""

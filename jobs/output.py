@@ -18,7 +18,7 @@ def print_json(document: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False) + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """A table for people; says so where it has no rows."""
     listed = [[shown(value) for value in row] for row in rows]
     if not listed:

@@ -1,5 +1,6 @@
 """`smartmaint up`: Dagster's web server, daemon and code server for one home, until stopped."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -31,33 +32,40 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
             raise CommandError(
                 f"port {port} is in use; stop what listens there, or choose another with --port"
             ) from None
+    children: list[subprocess.Popen[bytes]] = []
+    asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
-    # a process group of its own: a background child of a script would never see the interrupt
+    # a process group of its own: Ctrl-C reaches us alone, and we pass it on once
     child = subprocess.Popen(  # noqa: S603 our own interpreter
         [*command, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"],
         cwd=REPOSITORY,
         env=for_child(home),
         start_new_session=True,
     )
-    stopped = _stop_with_us(child)
+    children.append(child)
     told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
-    status = child.wait()
-    return 0 if stopped else status
+    while (status := _ended(child)) is None:
+        if asked and time.monotonic() - asked[0] > GRACE_S:
+            os.killpg(child.pid, signal.SIGKILL)
+    return 0 if asked else status
 
 
-def _stop_with_us(child: "subprocess.Popen[bytes]") -> list[int]:
-    """Pass an interrupt or termination on to the child, and end it if it does not go."""
-    received: list[int] = []
+def _ended(child: "subprocess.Popen[bytes]") -> int | None:
+    try:
+        return child.wait(timeout=0.5)
+    except subprocess.TimeoutExpired:
+        return None
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        child.send_signal(signal.SIGINT if len(received) == 1 else signal.SIGKILL)
-        end = time.monotonic() + GRACE_S
-        while child.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        if child.poll() is None:
-            child.kill()
+
+def _stop_with_us(children: "list[subprocess.Popen[bytes]]") -> list[float]:
+    """Pass an interrupt or termination on to the children; the moments at which that was asked for."""
+    asked: list[float] = []
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        asked.append(time.monotonic())
+        for child in children:
+            child.send_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    return received
+    return asked

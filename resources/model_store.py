@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import dagster as dg
 
@@ -54,7 +55,10 @@ def _loaded(path: Path) -> "MachineModel":
     content = path.read_bytes()
     if not path.stem.endswith(hashlib.sha256(content).hexdigest()[:32]):
         raise ModelError(f"{path}: the file was altered since it was stored; delete it and it is fitted anew")
-    foreign = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
+    try:
+        foreign = sorted(set(get_untrusted_types(data=content)) - set(TRUSTED))
+    except (BadZipFile, KeyError):
+        raise ModelError(f"{path}: is no model file; delete it") from None
     if foreign:
         raise ModelError(f"{path}: holds types that are not allowed: {', '.join(foreign)}; delete it")
     return MachineModel.from_parts(loads(content, trusted=list(TRUSTED)))

@@ -75,12 +75,19 @@ def _csv(path: Path) -> pl.DataFrame:
 
 
 def _parquet(path: Path) -> pl.DataFrame:
+    # not the reader of Polars: some damaged files take the whole process down with it
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
     try:
-        frame = pl.read_parquet(path, use_pyarrow=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        first = str(error).splitlines()[0]
+        with ParquetFile(path) as file:
+            _expect(path, file.schema_arrow.names)
+            frame = pl.DataFrame(file.read())
+    except FileError:
+        raise
+    except (pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
         raise FileError("not_parquet", f"{path.name}: not readable as Parquet: {first}") from None
-    _expect(path, frame.columns)
     for name, dtype in frame.schema.items():
         _refuse_type(path, name, dtype)
     return frame.with_row_index("batch_row").with_columns(pl.col("batch_row").cast(pl.Int64))

@@ -26,7 +26,6 @@ class TrendSettings:
         p_value: Of the trend test.
         fit_h: How far back Prophet looks.
         step_h: Step of the medians it sees.
-        flexibility: Prior scale of its slope changes.
         horizon_h: A crossing later than this is beyond the horizon.
         coverage: Share of failures the interval should hold.
         draws: Futures drawn for the interval.
@@ -42,7 +41,6 @@ class TrendSettings:
     p_value: float = 0.01
     fit_h: float = 240.0
     step_h: float = 3.0
-    flexibility: float = 0.15
     horizon_h: float = 720.0
     coverage: float = 0.9
     draws: int = 200
@@ -137,7 +135,6 @@ def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
         series.last(settings.fit_h),
         horizon_h=settings.horizon_h,
         step_h=settings.step_h,
-        flexibility=settings.flexibility,
         draws=settings.draws,
         seed=settings.seed,
     )

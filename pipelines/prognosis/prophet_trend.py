@@ -21,6 +21,7 @@ HOLD_OUT_H = 24.0
 LINE_H = 144.0
 BLOCK = 8
 RESIDUAL_SPAN_H = 72.0
+LAG_SPAN_H = 120.0
 
 
 @dataclass(frozen=True)
@@ -42,29 +43,27 @@ class Scale:
         return scaled if self.offset is None else np.asarray(np.exp(scaled) - self.offset)
 
 
-def crossing_times(
-    series: Series, *, horizon_h: float, step_h: float, flexibility: float, draws: int, seed: int
-) -> Array:
+def crossing_times(series: Series, *, horizon_h: float, step_h: float, draws: int, seed: int) -> Array:
     """Hours until the threshold is reached, one for each possible future.
 
     Nobody knows the law of a degradation while it goes on, so its trend is fitted on three scales: as it is, as a
     logarithm, and between the two. Each contributes futures in proportion to the inverse of its error in foretelling
     the last day. A future is Prophet's own draw of the coming trend, with slope changes as frequent and as large as
-    in the past, and on top a line through block-bootstrapped residuals of the last three days: Prophet alone takes
-    the fitted past as certain, and its intervals come out too narrow.
+    in the past, caught up with the newest bend, and on top a line through block-bootstrapped residuals of the last
+    three days: Prophet alone takes the fitted past as certain, and its intervals come out too narrow.
 
     Args:
         series: A degrading series.
         horizon_h: How far to look.
         step_h: Step of the medians and of the look ahead.
-        flexibility: Prophet's prior scale of slope changes: more follows a bend sooner, and noise too.
         draws: Number of futures.
         seed: Of what is drawn.
     Returns:
         Shape (draws,), up to rounding; infinite where the horizon is not enough.
     Source:
         Taylor and Letham (2018), Am. Stat. 72, pp. 37-45 (trend and its uncertainty); Kuensch (1989), Ann. Stat. 17,
-        pp. 1217-1241 (block bootstrap); Bates and Granger (1969), Oper. Res. Q. 20, pp. 451-468 (inverse errors).
+        pp. 1217-1241 (block bootstrap); Bates and Granger (1969), Oper. Res. Q. 20, pp. 451-468 (inverse errors);
+        Tukey (1977), Exploratory Data Analysis, p. 526 (twicing: the smooth of what a smoother left is added back).
     """
     past = series.medians(step_h)
     scales = [Scale(offset) for offset in (None, max(past.spread, 0.03 * past.distance), 0.3 * past.distance)]
@@ -74,7 +73,7 @@ def crossing_times(
         times = [
             _first_crossing(
                 ahead,
-                _futures(past, scale, ahead, flexibility=flexibility, draws=max(round(draws * weight), 1), rng=rng),
+                _futures(past, scale, ahead, draws=max(round(draws * weight), 1), rng=rng),
                 float(scale.to(np.array([past.distance]))[0]),
             )
             for scale, weight in zip(scales, _weights(past, scales), strict=True)
@@ -102,25 +101,28 @@ def _weights(past: Series, scales: Sequence[Scale]) -> Array:
     return np.asarray(inverse / inverse.sum())
 
 
-def _futures(
-    past: Series, scale: Scale, ahead: Array, *, flexibility: float, draws: int, rng: np.random.Generator
-) -> Array:
+def _futures(past: Series, scale: Scale, ahead: Array, *, draws: int, rng: np.random.Generator) -> Array:
     """Futures on one scale, shape (draws, ahead)."""
-    model = _fitted(past, scale, flexibility)
+    model = _fitted(past, scale)
     # Not predictive_samples: it gives the same trends, and spends as long again on seasonalities and noise.
     trends = model.sample_predictive_trend_vectorized(model.setup_dataframe(_frame(ahead)), draws)
     residuals = scale.to(past.deviation) - _trend(model, past.hours)
-    return np.asarray(trends + _residual_lines(past.hours, residuals, ahead, draws=draws, rng=rng))
+    # Prophet bends late, as its prior is against slope changes. A weaker prior follows noise too and spreads the
+    # futures over weeks; a line through what it left of the last five days costs neither.
+    newest = past.hours > -LAG_SPAN_H
+    lag = np.polyfit(past.hours[newest], residuals[newest], 1)
+    residuals = residuals - np.polyval(lag, past.hours)
+    lines = _residual_lines(past.hours, residuals, ahead, draws=draws, rng=rng)
+    return np.asarray(trends + np.polyval(lag, ahead) + lines)
 
 
-def _fitted(past: Series, scale: Scale, flexibility: float) -> Prophet:
+def _fitted(past: Series, scale: Scale) -> Prophet:
     model = Prophet(
         growth="linear",
         yearly_seasonality=False,
         weekly_seasonality=False,
         daily_seasonality=False,
         n_changepoints=8,
-        changepoint_prior_scale=flexibility,
         uncertainty_samples=0,  # drawn in _futures
     )
     return model.fit(_frame(past.hours).assign(y=scale.to(past.deviation)))

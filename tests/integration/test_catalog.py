@@ -149,7 +149,8 @@ def test_a_catalog_may_lie_in_a_folder_of_any_language(tmp_path, place):
 
 
 @pytest.mark.parametrize(
-    "sql", ["EXPLAIN SELECT * FROM readings", "FROM readings", "SHOW TABLES", "DESCRIBE readings", "SELECT 1;", "VALUES (1)"]
+    "sql",
+    ["EXPLAIN SELECT * FROM readings", "FROM readings", "SHOW TABLES", "DESCRIBE readings", "SELECT 1;", "VALUES (1)"],
 )
 def test_whatever_only_reads_is_answered(empty_home, sql):
     empty_home.catalog.query(sql)

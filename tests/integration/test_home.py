@@ -87,7 +87,7 @@ def test_every_folder_in_dagster_yaml_is_absolute_and_below_the_home(tmp_path, p
     assert "$home" not in render_dagster_yaml(tmp_path / "plain")
 
 
-@pytest.mark.parametrize("place", ["plain", "it's $5 \"a\" 🏭"])
+@pytest.mark.parametrize("place", ["plain", 'it\'s $5 "a" 🏭'])
 def test_dagster_opens_its_instance_in_the_home_whatever_the_working_directory(tmp_path, place, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -168,4 +168,4 @@ def test_the_templates_people_start_from_can_be_read():
         line.removeprefix("# ") for line in module.MACHINES_TEMPLATE.splitlines()[1:] if line.startswith("# ")
     )
     assert list(parse_register(uncommented).machines) == ["line-1.pump-1"]
-    assert [person.name for person in parse_crew(module.CREW_TEMPLATE)] == ["anna", "ben", "carla"]
+    assert [person.technician for person in parse_crew(module.CREW_TEMPLATE)] == ["anna", "ben", "carla"]

@@ -39,9 +39,7 @@ def readings(values: Values, *, source: str = "a", batch: str = "b1", seq: int =
 
 
 def features(values: Values, *, source: str = "a", run: str = "run-1") -> pl.DataFrame:
-    rows = [
-        (source, (START + hour * HOUR).date(), START + hour * HOUR, value, run) for hour, value in values.items()
-    ]
+    rows = [(source, (START + hour * HOUR).date(), START + hour * HOUR, value, run) for hour, value in values.items()]
     return pl.DataFrame(rows, FEATURE, orient="row")
 
 
@@ -204,7 +202,7 @@ def test_of_every_key_the_reading_that_landed_last_is_current(batches):
         lake, current = new_lake(Path(root)), {}
         for number, values in enumerate(batches):
             land(lake, values, batch=f"b{number}")
-            land(lake, {hour: 99.0 for hour in values}, batch=f"b{number}", source="other")
+            land(lake, dict.fromkeys(values, 99.0), batch=f"b{number}", source="other")
             current |= values
         frame = lake.readings(source="a")
         assert {int((at - START) / HOUR): value for at, value in frame.select("recorded_at", "value").rows()} == current
@@ -250,7 +248,7 @@ def test_the_first_take_means_recompute(lake):
     taken = take(lake)
     assert taken.changed == {"readings": None}
     assert not taken.nothing_new
-    assert taken.spans("readings", lambda rows: []) is None
+    assert taken.spans("readings", lambda _rows: []) is None
 
 
 def test_what_was_replaced_is_taken_and_nothing_is_new(lake):
@@ -294,7 +292,7 @@ def test_what_changed_for_another_source_is_no_news(lake):
     land(lake, {0: 1.0}, batch="b1", source="b")
     taken = take(lake)
     assert taken.nothing_new
-    assert taken.spans("readings", lambda rows: []) == []
+    assert taken.spans("readings", lambda _rows: []) == []
 
 
 def test_spans_are_those_the_changed_rows_touch_unless_another_input_changed(lake):
@@ -511,9 +509,9 @@ def test_a_table_without_a_day_is_replaced_source_by_source(lake):
 
 def test_more_spans_than_fit_into_a_predicate_leave_what_lies_between_them(lake):
     count = 3 * (MOST_RANGES + 1)
-    old = {hour: 1.0 for hour in range(count)}
+    old = dict.fromkeys(range(count), 1.0)
     put(lake, old)
-    changed = {hour: 2.0 for hour in range(0, count, 3)}
+    changed = dict.fromkeys(range(0, count, 3), 2.0)
     spans = [hours(hour, hour + 1) for hour in changed]
     assert len(spans) > MOST_RANGES
     put(lake, changed, spans=spans)
@@ -522,7 +520,7 @@ def test_more_spans_than_fit_into_a_predicate_leave_what_lies_between_them(lake)
 
 def test_more_spans_than_fit_into_a_predicate_may_come_with_rows_between_them_as_they_are_read(lake):
     count = 3 * (MOST_RANGES + 1)
-    put(lake, {hour: 1.0 for hour in range(count)})
+    put(lake, dict.fromkeys(range(count), 1.0))
     spans = [hours(hour, hour + 1) for hour in range(0, count, 3)]
     frame = lake.read("features", source="a", spans=spans).with_columns(value=pl.lit(2.0))
     lake.replace("features", frame, source="a", taken=take(lake), lineage=["run_id"], spans=spans)

@@ -27,15 +27,17 @@ class Up:
 
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    home = tmp_path_factory.mktemp("up") / "home"
+    folder = tmp_path_factory.mktemp("up")
+    # the README's picture is taken of a home that has lived: `make picture` names it
+    home = Path(os.environ.get("SMARTMAINT_PICTURE_OF") or folder / "home")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "jobs", "up", "--home", str(home), "--port", str(port)]
-    log = (home.parent / "up.log").open("w")
+    log = (folder / "up.log").open("w")
     process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     try:
-        _wait_for(f"http://127.0.0.1:{port}/server_info", process, home.parent / "up.log")
+        _wait_for(f"http://127.0.0.1:{port}/server_info", process, folder / "up.log")
         yield Up(home, f"http://127.0.0.1:{port}")
         children = psutil.Process(process.pid).children(recursive=True)
     finally:

@@ -22,16 +22,18 @@ pytestmark = [
 def test_the_lineage_page_shows_every_group_and_asset(up, tmp_path):
     from playwright.sync_api import sync_playwright
 
-    # the README's picture is written on demand: a test run leaves the tree as it was
-    picture = PICTURE if os.environ.get("SMARTMAINT_WRITE_PICTURES") else tmp_path / "lineage.png"
+    # the README's picture is written by `make picture` alone: a test run leaves the tree as it was
+    picture = PICTURE if os.environ.get("SMARTMAINT_PICTURE_OF") else tmp_path / "lineage.png"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 900})
+        page = browser.new_page(viewport={"width": 1900, "height": 800})
         page.goto(f"{up.url}/asset-groups", wait_until="domcontentloaded")
         for group in GROUPS:
             page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
+        page.keyboard.press("Alt+e")  # expands all groups
         for asset in ("readings", "forecasts", "work_orders"):
             page.get_by_text(asset, exact=True).first.wait_for(timeout=60_000)
+        page.wait_for_timeout(2_000)  # the layout moves for a moment
         page.screenshot(path=picture)
         browser.close()
     assert picture.stat().st_size > 20_000

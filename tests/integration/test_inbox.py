@@ -1,0 +1,402 @@
+"""The inbox: a file shows whole or not at all, leaves last, and its original is kept whatever its name."""
+
+import json
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from resources import inbox as module
+from resources.inbox import SETTLED_S, Inbox, sha256
+from sensors.landing import run_key
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+REASON = {"code": "no_header", "message": "found 'x'; expected machine_id"}
+HOSTILE = [
+    "a'; DROP TABLE readings; --.csv", "ünï 🏭.csv", "..hidden", "...", "-rf", "%s%n.csv", "<b>x<b>.csv", "=1+1.csv",
+    "a\nb.csv", "*", "C:\\x.csv", "{file}", "n" * 251 + ".csv", "x." + "y" * 200, "ß" * 127, "NUL", "~", "$HOME", " ",
+]  # fmt: skip
+
+
+class Landing:
+    """An inbox in a fresh home."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "landing").mkdir(parents=True)
+        self.inbox = Inbox(root=str(root))
+
+    def write(self, name: str, content: bytes = b"1", *, age_s: float = 60.0, source: str = "line") -> Path:
+        """A file as somebody's own tool writes it, `age_s` seconds ago."""
+        path = self.root / "landing" / source / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (time.time() - age_s,) * 2)
+        return path
+
+    def seen_at_once(self, name: str, *, age_s: float) -> list[str]:
+        """What is pending right after a file was written; on a busy machine that may take several tries."""
+        while True:
+            begun = time.monotonic()
+            self.write(name, age_s=age_s)
+            found = self.pending()
+            if time.monotonic() - begun < SETTLED_S:
+                return found
+
+    def pending(self) -> list[str]:
+        return [one.file for one in self.inbox.pending()]
+
+    def tree(self) -> list[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def landing(tmp_path) -> Landing:
+    return Landing(tmp_path / "home")
+
+
+@pytest.fixture
+def original(tmp_path) -> Path:
+    path = tmp_path / "day-1.csv"
+    path.write_bytes(b"machine_id,value\nm,1\n")
+    return path
+
+
+# --- putting
+
+
+def test_a_file_put_there_is_a_copy_under_its_own_name(landing, original):
+    assert landing.inbox.put(original, source="line-1") == "line-1/day-1.csv"
+    assert landing.inbox.path("line-1/day-1.csv").read_bytes() == original.read_bytes()
+    assert landing.tree() == ["landing/line-1/day-1.csv"]
+
+
+def test_a_file_being_put_there_is_seen_whole_or_not_at_all(landing, tmp_path):
+    size = 32 * 2**20
+    (tmp_path / "big.bin").write_bytes(os.urandom(2**20) * 32)
+    folder, seen, over = landing.root / "landing" / "line", set(), threading.Event()
+    folder.mkdir()
+
+    def watch() -> None:
+        while not over.is_set():
+            for path in folder.iterdir():
+                if not path.name.startswith("."):
+                    seen.add(path.stat().st_size)
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            landing.inbox.put(tmp_path / "big.bin", source="line")
+            time.sleep(0.05)
+        finally:
+            over.set()
+        watching.result()
+    assert seen == {size}
+
+
+def test_a_put_that_was_cut_short_is_never_pending(landing, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        landing.inbox.put(tmp_path / "absent.csv", source="line")
+    assert landing.pending() == []
+
+
+@pytest.mark.parametrize("name", ["day.csv", "day", "n" * 251 + ".csv", "🏭" * 62 + ".csv"])
+def test_of_two_files_of_one_name_both_are_kept(landing, tmp_path, name):
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / name).write_text(str(number))
+        landing.inbox.put(folder / name, source="line")
+    waiting = list((landing.root / "landing" / "line").iterdir())
+    assert sorted(path.read_text() for path in waiting) == ["0", "1", "2"]
+    assert {path.suffix for path in waiting} == {Path(name).suffix}
+
+
+def test_files_of_one_name_put_there_at_once_are_all_kept(landing, tmp_path):
+    paths = []
+    for number in range(20):
+        path = tmp_path / str(number) / "day.csv"
+        path.parent.mkdir()
+        path.write_text(str(number))
+        paths.append(path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda path: landing.inbox.put(path, source="line"), paths))
+    waiting = list((landing.root / "landing" / "line").iterdir())
+    assert sorted(int(path.read_text()) for path in waiting) == list(range(20))
+
+
+def test_the_same_file_put_there_twice_waits_under_two_names_at_most(landing, original):
+    for _ in range(3):
+        landing.inbox.put(original, source="line")
+    assert len(list((landing.root / "landing" / "line").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "source", ["", "Line", "1", "1a", "-a", "a_b", "a b", "../up", "a/b", "a" * 64, "ä", "a\n", "a.b", ".", "a'"]
+)
+def test_a_source_that_is_no_source_name_is_refused_and_makes_no_folder(landing, original, source):
+    with pytest.raises(ValueError, match="expected lower-case letters, digits and -"):
+        landing.inbox.put(original, source=source)
+    assert not list((landing.root / "landing").iterdir())
+    assert landing.tree() == []
+
+
+# --- pending
+
+
+def test_files_still_being_written_are_not_pending(landing):
+    landing.write("done.csv")
+    for name in (".hidden.csv", "half.csv.part", "half.tmp"):
+        landing.write(name)
+    assert landing.seen_at_once("fresh.csv", age_s=0.0) == ["line/done.csv"]
+
+
+def test_a_fresh_file_is_pending_as_soon_as_nobody_writes_to_it(landing):
+    begun = time.monotonic()
+    landing.write("fresh.csv", age_s=0.0)
+    assert [one.file for one in landing.inbox.wait_for_pending(seconds=5.0)] == ["line/fresh.csv"]
+    assert SETTLED_S - 0.1 <= time.monotonic() - begun < 4.0
+
+
+def test_waiting_ends_empty_handed_when_the_time_is_over(landing):
+    begun = time.monotonic()
+    assert landing.inbox.wait_for_pending(seconds=0.2) == []
+    assert 0.2 <= time.monotonic() - begun < 2.0
+
+
+def test_a_file_whose_sender_has_a_clock_ahead_of_ours_does_not_wait_for_that_day(landing):
+    assert landing.seen_at_once("tomorrow.csv", age_s=-86_400.0) == []
+    assert [one.file for one in landing.inbox.wait_for_pending(seconds=3.0)] == ["line/tomorrow.csv"]
+
+
+def test_files_are_pending_oldest_first_over_all_sources_and_by_name_where_equally_old(landing):
+    landing.write("b.csv", age_s=30.0)
+    landing.write("c.csv", age_s=90.0, source="other")
+    landing.write("z.csv", age_s=60.0)
+    at = time.time() - 10.0
+    for name in ("y.csv", "x.csv"):
+        os.utime(landing.write(name), (at, at))
+    assert landing.pending() == ["other/c.csv", "line/z.csv", "line/b.csv", "line/x.csv", "line/y.csv"]
+
+
+def test_a_pending_file_names_its_source(landing):
+    landing.write("a.csv", source="line-2")
+    assert [(one.source, one.file) for one in landing.inbox.pending()] == [("line-2", "line-2/a.csv")]
+
+
+@pytest.mark.parametrize("how", ["written over", "renamed over", "taken and put back"])
+def test_the_token_changes_when_a_file_is_replaced_with_the_same_size_and_time(landing, how):
+    path = landing.write("a.csv", b"1")
+    [before] = landing.inbox.pending()
+    state = path.stat()
+    time.sleep(0.02)  # a kernel's clock ticks each 4 to 10 ms
+    if how == "written over":
+        path.write_bytes(b"2")
+    elif how == "renamed over":
+        path.with_name(".new").write_bytes(b"2")
+        path.with_name(".new").replace(path)
+    else:
+        path.rename(landing.root / "elsewhere")
+        (landing.root / "elsewhere").rename(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    [after] = landing.inbox.pending()
+    assert (after.file, path.stat().st_size) == (before.file, state.st_size)
+    assert after.token != before.token
+
+
+def test_the_token_stays_while_nobody_touches_the_file(landing):
+    landing.write("a.csv")
+    assert landing.inbox.pending() == landing.inbox.pending()
+
+
+def test_strays_are_told_and_never_pending(landing):
+    landing.write("good.csv")
+    folder = landing.root / "landing"
+    (folder / "loose.csv").write_text("1")
+    (folder / ".git").mkdir()
+    (folder / "Line 1").mkdir()
+    (folder / "Line 1" / "a.csv").write_text("1")
+    (folder / "line" / "2026").mkdir()
+    (folder / "line" / "2026" / "deep.csv").write_text("1")
+    (folder / os.fsdecode(b"line/latin-\xfc.csv")).write_text("1")
+    assert landing.inbox.strays() == ["Line 1", "line/2026", "line/latin-\udcfc.csv", "loose.csv"]
+    assert landing.inbox.wait_for_pending(seconds=0.0) == landing.inbox.pending()
+    assert "line/good.csv" in landing.pending()
+    assert not {"loose.csv", "line/deep.csv", "line/latin-\udcfc.csv"} & set(landing.pending())
+
+
+def test_an_empty_inbox_has_nothing_pending_and_no_strays(landing):
+    assert (landing.inbox.pending(), landing.inbox.strays()) == ([], [])
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if not name.startswith(".")])
+def test_a_pending_file_of_any_name_can_be_asked_for_in_a_run(landing, name):
+    landing.write(name)
+    arrived = landing.inbox.pending()
+    assert [one.file for one in arrived] == [f"line/{name}"]
+    assert run_key(arrived, 0).endswith(":0")
+    assert json.loads(json.dumps(arrived[0].file)) == f"line/{name}"
+
+
+# --- archive
+
+
+def archived(landing: Landing, batch_id: str, *, source: str = "line") -> Path:
+    return landing.root / "archive" / source / batch_id[:2] / batch_id
+
+
+def test_an_archived_file_leaves_the_inbox_and_is_kept_under_its_content(landing):
+    path = landing.write("day.CSV", b"content")
+    batch = sha256(path)
+    assert not landing.inbox.has_archived(batch, source="line")
+    landing.inbox.archive("line/day.CSV", batch_id=batch, facts={"importer": "readings"})
+    assert landing.inbox.has_archived(batch, source="line")
+    assert not landing.inbox.has_archived(batch, source="other")
+    assert landing.tree() == [
+        str(archived(landing, batch).relative_to(landing.root) / name) for name in ("landing.json", "original.csv")
+    ]
+    assert (archived(landing, batch) / "original.csv").read_bytes() == b"content"
+    note = json.loads((archived(landing, batch) / "landing.json").read_text())
+    assert note == {"name": "day.CSV", "importer": "readings"}
+
+
+def test_the_same_bytes_that_come_again_leave_the_inbox_and_the_archive_as_it_was(landing):
+    batch = sha256(landing.write("day.csv"))
+    landing.inbox.archive("line/day.csv", batch_id=batch, facts={"landed_at": "first"})
+    before = landing.tree()
+    landing.write("again.txt")
+    landing.inbox.archive("line/again.txt", batch_id=batch, facts={"landed_at": "second"})
+    assert landing.tree() == before
+    assert "first" in (archived(landing, batch) / "landing.json").read_text()
+
+
+def test_archiving_a_file_that_another_run_archived_is_done(landing):
+    batch = sha256(landing.write("day.csv"))
+    for _ in range(2):
+        landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
+    assert landing.inbox.has_archived(batch, source="line")
+
+
+@pytest.mark.parametrize("reached", ["folder", "original", "half a note", "note"])
+def test_a_crash_between_the_steps_of_archiving_heals_at_the_next_try(landing, reached):
+    path = landing.write("day.csv", b"content")
+    batch = sha256(path)
+    folder = archived(landing, batch)
+    folder.mkdir(parents=True)
+    if reached != "folder":
+        module._keep_original(path, folder)
+    if reached == "half a note":
+        (folder / ".landing.json.part").write_text('{"na')
+    if reached == "note":
+        module._write_json(folder / "landing.json", {"name": "day.csv"})
+    assert landing.inbox.has_archived(batch, source="line") is (reached == "note")
+    assert landing.pending() == ["line/day.csv"]  # it leaves last
+
+    landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
+    assert landing.pending() == []
+    assert sorted(path.name for path in folder.iterdir()) == ["landing.json", "original.csv"]
+    assert (folder / "original.csv").read_bytes() == b"content"
+    assert json.loads((folder / "landing.json").read_text()) == {"name": "day.csv"}
+
+
+@pytest.mark.parametrize("keep", ["archive", "quarantine"])
+def test_of_a_link_the_bytes_are_kept_and_not_the_link(landing, tmp_path, keep):
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_bytes(b"content")
+    (landing.root / "landing" / "line").mkdir()
+    (landing.root / "landing" / "line" / "link.csv").symlink_to(elsewhere)
+    batch = sha256(elsewhere)
+    if keep == "archive":
+        landing.inbox.archive("line/link.csv", batch_id=batch, facts={})
+    else:
+        landing.inbox.quarantine("line/link.csv", batch_id=batch, at=NOW, reason=REASON)
+    elsewhere.unlink()
+    [kept] = landing.root.rglob("original.csv")
+    assert kept.read_bytes() == b"content"
+    assert not (landing.root / "landing" / "line" / "link.csv").is_symlink()
+
+
+# --- quarantine
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_refused_file_is_kept_as_it_was_with_the_reason_whatever_its_name(landing, name):
+    content = b"\x00\xff not a table \n"
+    batch = sha256(landing.write(name, content))
+    below = landing.inbox.quarantine(f"line/{name}", batch_id=batch, at=NOW, reason=REASON)
+    assert below == f"quarantine/line/2026-01-05/{batch}"
+    folder = landing.root / below
+    [original] = folder.glob("original*")
+    assert original.read_bytes() == content
+    assert json.loads((folder / "reason.json").read_text("utf-8")) == {
+        "name": name,
+        "source": "line",
+        "sha256": batch,
+        "at": "2026-01-05T12:00:00+00:00",
+        **REASON,
+    }
+    assert not list((landing.root / "landing" / "line").iterdir())
+    assert len(landing.tree()) == 2
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) <= 255
+)
+
+
+@given(NAMES)
+@example("a.b.c")
+@example("." + "x" * 8)
+@example("a." + "x" * 9)
+@example("a.Ü")
+def test_what_is_kept_is_called_original_with_a_plain_suffix_at_most(name):
+    suffix = module._suffix(Path("line") / name)
+    assert suffix == "" or (suffix[0] == "." and suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 9)
+    assert suffix in ("", Path(name).suffix.lower())
+
+
+def test_refused_rows_are_kept_beside_the_original_which_stays_pending_until_it_is_archived(landing):
+    path = landing.write("day.csv", b"content")
+    batch = sha256(path)
+    rows = pl.DataFrame({"batch_row": [3], "reasons": ["value: in_range"]})
+    for _ in range(2):  # a run that was killed does it again
+        below = landing.inbox.quarantine("line/day.csv", batch_id=batch, at=NOW, reason=REASON, rows=rows)
+    folder = landing.root / below
+    assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json", "rows.parquet"]
+    assert pl.read_parquet(folder / "rows.parquet").equals(rows)
+    assert landing.pending() == ["line/day.csv"]
+
+    landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
+    assert landing.pending() == []
+    assert (folder / "original.csv").read_bytes() == b"content"
+
+
+def test_the_same_bytes_refused_again_are_kept_once_a_day(landing):
+    for name in ("a.csv", "b.csv"):
+        batch = sha256(landing.write(name))
+        landing.inbox.quarantine(f"line/{name}", batch_id=batch, at=NOW, reason=REASON)
+    assert landing.pending() == []
+    assert len(landing.tree()) == 2
+
+
+def test_a_crash_before_the_reason_was_noted_heals_at_the_next_try(landing):
+    path = landing.write("day.csv", b"content")
+    batch = sha256(path)
+    folder = landing.root / "quarantine" / "line" / "2026-01-05" / batch
+    folder.mkdir(parents=True)
+    module._keep_original(path, folder)
+    landing.inbox.quarantine("line/day.csv", batch_id=batch, at=NOW, reason=REASON)
+    assert landing.pending() == []
+    assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json"]
+
+
+def test_a_content_hash_is_that_of_sha256sum(tmp_path):
+    (tmp_path / "x").write_bytes(b"abc")
+    assert sha256(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
