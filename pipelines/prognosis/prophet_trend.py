@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pipelines.prognosis.trend import Series
 
-for name in ("prophet", "prophet.plot", "cmdstanpy"):
-    logging.getLogger(name).disabled = True  # before the import: it would complain of plotly, and write lines a fit
+for name in ("prophet", "prophet.plot", "cmdstanpy"):  # before the import: one complains of an absent plotly
+    logging.getLogger(name).addFilter(lambda _record: False)  # outlasts a logging configuration, unlike `disabled`
 from prophet import Prophet  # noqa: E402
 
 Array = NDArray[np.float64]

@@ -26,7 +26,7 @@ NOISE = RNG.normal(scale=0.1, size=2000)
 def health(values, *, name="pump-1", ends=NOW, threshold=7.0, healthy=2.0, spread=0.1, window_s=3600):
     """Windows of one machine without gaps, the newest ending at `ends`; the sensor reads `values`."""
     starts = [ends - timedelta(seconds=window_s * (len(values) - i)) for i in range(len(values))]
-    rows = pl.DataFrame(
+    return pl.DataFrame(
         {
             "source": "plant",
             "machine_id": f"plant.{name}",
@@ -43,7 +43,6 @@ def health(values, *, name="pump-1", ends=NOW, threshold=7.0, healthy=2.0, sprea
         },
         schema={name: column.dtype.type for name, column in HEALTH_INDEX.columns.items() if name != "day"},
     )
-    return rows
 
 
 def rising(hours_left=60.0, *, hours=300):
