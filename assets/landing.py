@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -54,12 +54,12 @@ def land(files: Iterable[str], *, source: str, importer: str, lake: Lake, inbox:
 
     landed = Landed(Receipt())
     readable = list(_read(files, source, importer, inbox, now, landed))
-    fresh = [file for file in readable if not lake.knows("readings", source=source, batch=file.batch_id)]
+    fresh = []
     for file in readable:
-        if file not in fresh:
-            landed.receipt += Receipt(
-                files=1, files_duplicate=1, rows_read=file.parsed.rows, rows_duplicate=file.parsed.rows
-            )
+        if lake.knows("readings", source=source, batch=file.batch_id):
+            landed.receipt += _again(file.parsed)
+        else:
+            fresh.append(file)
     receipts = redo_on_conflict(lambda: _commit(fresh, source, lake, now, landed.days))
     for file in fresh:
         receipt, rejected = receipts[file.batch_id]
@@ -96,12 +96,18 @@ def _read(
             landed.refused.append({"file": file, "folder": folder, **reason})
             continue
         if batch_id in seen:
-            counts = Receipt(files=1, files_duplicate=1, rows_read=parsed.rows, rows_duplicate=parsed.rows)
-            landed.receipt += counts
-            inbox.path(file).unlink()
+            landed.receipt += _again(parsed)
+            path.unlink()
             continue
         seen.add(batch_id)
         yield File(file, batch_id, parsed)
+
+
+def _again(parsed: "Parsed") -> "Receipt":
+    """Receipt of a file that has landed before."""
+    from pipelines.importers.sorting import Receipt
+
+    return Receipt(files=1, files_duplicate=1, rows_read=parsed.rows, rows_duplicate=parsed.rows)
 
 
 def _commit(
@@ -131,8 +137,6 @@ def _commit(
 
 
 def _span(readings: pl.DataFrame) -> Span | None:
-    from datetime import timedelta
-
     from pipelines.contracts.readings import EARLIEST, LATEST
 
     readings = readings.filter(pl.col("recorded_at").is_between(EARLIEST, LATEST))  # the others are refused

@@ -1,6 +1,10 @@
 """Landing: which files to take next. Light on imports: the sensor asks it several times a second."""
 
 from collections.abc import Mapping, Set
+from datetime import timedelta
+
+FIRST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(minutes=10)
 
 
 def plan_micro_batch(inbox: Mapping[str, str], in_flight: Set[str], *, limit: int) -> dict[str, list[str]]:
@@ -19,3 +23,18 @@ def plan_micro_batch(inbox: Mapping[str, str], in_flight: Set[str], *, limit: in
         if file not in in_flight and len(pending.setdefault(source, [])) < limit:
             pending[source].append(file)
     return {source: files for source, files in pending.items() if files}
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long to leave a source alone after so many runs of it failed in a row: twice as long each time.
+
+    Its files are safe in the inbox; a broken register or an absent disk is not mended by a run every five seconds.
+
+    Example:
+        >>> [pause_after(failures).total_seconds() for failures in (0, 1, 2, 30)]
+        [0.0, 10.0, 20.0, 600.0]
+    """
+    if failures == 0:
+        return timedelta(0)
+    doublings: int = 2 ** min(failures - 1, 10)
+    return min(FIRST_PAUSE * doublings, LONGEST_PAUSE)

@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 import dagster as dg
 
 from assets.partitions import SOURCES
-from pipelines.landing import plan_micro_batch
+from pipelines.landing import pause_after, plan_micro_batch
 from resources.inbox import Arrived, Inbox
 
 LIMIT = 200  # files of one source in one run
 WAIT_S = 4.0  # a tick comes every 5 s at best, and must end within 60 s
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -32,23 +35,26 @@ def landing_sensor(context: dg.SensorEvaluationContext, inbox: Inbox) -> dg.Sens
     arrived = inbox.wait_for_pending(seconds=WAIT_S)
     runs = context.instance.get_runs(dg.RunsFilter(job_name="micro_batch", statuses=UNFINISHED))
     plan = plan_micro_batch({one.file: one.source for one in arrived}, _in_flight(runs), limit=LIMIT)
+    failures = {source: _failures(context.instance, source) for source in plan}
+    now = datetime.now(UTC)
+    due = [source for source, (count, last) in failures.items() if now - last >= pause_after(count)]
     if strays := inbox.strays():
         context.log.warning(
             f"left alone: {strays[:5]}; files belong into landing/<source>/, with a source of lower-case letters, "
             "digits and -"
         )
-    if not plan:
-        return dg.SkipReason("nothing waits in the inbox")
+    if not due:
+        return dg.SkipReason(f"{sorted(plan)} failed and pause" if plan else "nothing waits in the inbox")
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
                 partition_key=source,
-                run_key=run_key([one for one in arrived if one.file in files], _failures(context.instance, source)),
-                run_config={"ops": {"landing": {"config": {"files": files}}}},
+                run_key=run_key([one for one in arrived if one.file in plan[source]], failures[source][0]),
+                run_config={"ops": {"landing": {"config": {"files": plan[source]}}}},
             )
-            for source, files in plan.items()
+            for source in due
         ],
-        dynamic_partitions_requests=[SOURCES.build_add_request(list(plan))],
+        dynamic_partitions_requests=[SOURCES.build_add_request(due)],
     )
 
 
@@ -65,13 +71,17 @@ def _in_flight(runs: Iterable[dg.DagsterRun]) -> set[str]:
     return {file for step in steps for file in step.get("config", {}).get("files", ())}
 
 
-def _failures(instance: dg.DagsterInstance, source: str) -> int:
-    """Runs of the source that failed since one last succeeded: its files are still there and asked for again."""
+def _failures(instance: dg.DagsterInstance, source: str) -> tuple[int, datetime]:
+    """Runs of the source that failed since one last succeeded, and when the newest of them ended.
+
+    Its files are still there and are asked for again.
+    """
     tags = {"dagster/partition": source}
-    runs = instance.get_runs(dg.RunsFilter(job_name="micro_batch", tags=tags), limit=50)
-    failures = 0
-    for run in runs:
-        if run.status == dg.DagsterRunStatus.SUCCESS:
-            break
-        failures += run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-    return failures
+    records = instance.get_run_records(dg.RunsFilter(job_name="micro_batch", tags=tags), limit=50)
+    failed = [
+        record
+        for record in takewhile(lambda record: record.dagster_run.status != dg.DagsterRunStatus.SUCCESS, records)
+        if record.dagster_run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+    ]
+    ended = [record.update_timestamp.replace(tzinfo=UTC) for record in failed]
+    return len(failed), max(ended, default=LONG_AGO)

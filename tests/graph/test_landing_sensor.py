@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -70,13 +71,15 @@ def test_a_file_in_flight_is_not_asked_for_again(plant, instance):
     assert isinstance(tick(plant, instance), dg.SkipReason)
 
 
-def test_a_failed_run_is_asked_for_again_under_another_key(plant, instance):
+def test_a_failed_run_is_asked_for_again_after_a_pause_and_under_another_key(plant, instance, monkeypatch):
     plant.drop(telemetry(1), "a.parquet")
     settle(plant)
     (first,) = tick(plant, instance).run_requests
     tags = {"dagster/partition": "line"}
     failed = dg.DagsterRun(job_name="micro_batch", tags=tags, status=dg.DagsterRunStatus.FAILURE)
     instance.add_run(failed)
+    assert isinstance(tick(plant, instance), dg.SkipReason)  # it pauses first
+    monkeypatch.setattr(landing, "pause_after", lambda _failures: timedelta(0))
     (second,) = tick(plant, instance).run_requests
     assert first.run_key != second.run_key
 

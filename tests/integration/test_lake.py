@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,6 +87,7 @@ def put(
 
 def held(lake: Lake, *, source: str = "a") -> Values:
     frame = lake.read("features", source=source).sort("recorded_at")
+    assert frame["recorded_at"].is_unique().all()
     return {int((at - START) / HOUR): value for at, value in frame.select("recorded_at", "value").rows()}
 
 
@@ -121,6 +123,14 @@ def test_creating_a_table_again_keeps_its_rows_and_its_history(lake):
     lake.create("readings", pl.DataFrame(schema=READING))
     assert (DeltaTable(lake.uri("readings")).metadata().id, lake.version("readings")) == (table, version)
     assert lake.count("readings") == 1
+
+
+def test_two_first_runs_that_make_the_same_table_at_once_make_one(tmp_path):
+    lake = Lake(root=str(tmp_path))
+    with ThreadPoolExecutor(4) as pool:
+        for making in [pool.submit(lake.create, "readings", readings({})) for _ in range(8)]:
+            making.result()
+    assert lake.version("readings") == 0
 
 
 def test_a_table_is_cut_by_source_and_day_where_it_has_them_and_keeps_a_change_feed(lake):
@@ -430,13 +440,27 @@ def test_rows_of_another_source_stay_as_they_are(lake):
     assert (held(lake, source="b"), runs(lake, source="b")) == ({0: 1.0}, {0: "old"})
 
 
-def test_a_span_ends_and_begins_on_the_microsecond(lake):
-    edge = START + HOUR
-    at = [START, edge - timedelta(microseconds=1), edge]
+@pytest.mark.parametrize(
+    ("span", "left"),
+    [
+        (Span(START, START + HOUR), [3.0]),
+        (Span(START + HOUR - timedelta(microseconds=1), START + HOUR), [1.0, 3.0]),
+        (at_moment(START + HOUR), [1.0, 2.0]),
+        (Span(START + timedelta(microseconds=1), START + 2 * HOUR), [1.0]),
+    ],
+)
+def test_a_span_begins_and_ends_on_the_microsecond(lake, span, left):
+    at = [START, START + HOUR - timedelta(microseconds=1), START + HOUR]
     frame = features({0: 1.0, 1: 2.0, 2: 3.0}).with_columns(recorded_at=pl.Series(at, dtype=FEATURE["recorded_at"]))
     lake.replace("features", frame, source="a", taken=take(lake), lineage=[])
-    put(lake, {}, spans=[Span(START, edge)])
-    assert lake.read("features")["value"].to_list() == [3.0]
+    put(lake, {}, spans=[span])
+    assert sorted(lake.read("features")["value"]) == left
+
+
+def test_the_rows_of_one_moment_are_replaced_by_those_of_the_same_moment(lake):
+    put(lake, {0: 1.0, 1: 1.0})
+    put(lake, {1: 2.0}, spans=[at_moment(START + HOUR)])
+    assert held(lake) == {0: 1.0, 1: 2.0}
 
 
 def test_a_replace_of_everything_writes_the_days_that_differ_alone(lake):
