@@ -1,9 +1,12 @@
 """The home: one folder with all run-time state, made ready before anything opens it."""
 
+import fcntl
 import json
 import os
 import re
 import string
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,13 +106,14 @@ class Home:
         try:
             for folder in (self.root, self.landing, self.lake, self.models):
                 folder.mkdir(parents=True, exist_ok=True)
-            self._check_format()
-            _write(self.root / "dagster.yaml", render_dagster_yaml(self.root))
-            _write_new(self.machines, MACHINES_TEMPLATE)
-            _write_new(self.crew, CREW_TEMPLATE)
+            with _alone(self.root):
+                self._check_format()
+                _write(self.root / "dagster.yaml", render_dagster_yaml(self.root))
+                _write_new(self.machines, MACHINES_TEMPLATE)
+                _write_new(self.crew, CREW_TEMPLATE)
+                self._create_tables()
         except OSError as error:
-            raise HomeError(f"home {self.root}: {error.strerror}; choose another with --home") from None
-        self._create_tables()
+            raise HomeError(f"home {self.root}: {error.strerror or error}; choose another with --home") from None
 
     def _check_format(self) -> None:
         mark = self.root / "home.json"
@@ -150,6 +154,17 @@ def render_dagster_yaml(root: Path) -> str:
     template = string.Template((REPOSITORY / "dagster.yaml").read_text())
     quoted = json.dumps(str(root), ensure_ascii=False)[1:-1]
     return template.substitute(home=quoted)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: two that make the same table at once can both succeed, the second undoing the first."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # freed with the process, however it ends
+        yield
+    finally:
+        os.close(held)
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -58,6 +59,15 @@ def test_a_table_of_a_newer_contract_is_made_in_an_old_home(tmp_path):
     home.prepare()
     assert Lake(root=str(home.lake)).count("work_orders") == 0
     assert contents(home.lake).items() >= others.items()
+
+
+def test_a_home_that_several_make_at_once_is_made_once(tmp_path):
+    home = Home(tmp_path / "home")
+    with ThreadPoolExecutor(4) as pool:
+        for making in [pool.submit(home.prepare) for _ in range(4)]:
+            making.result()
+    lake = Lake(root=str(home.lake))
+    assert {table: lake.version(table) for table in TABLES} == dict.fromkeys(TABLES, 0)
 
 
 def test_a_home_whose_making_was_cut_short_is_completed(tmp_path):

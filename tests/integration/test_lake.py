@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,14 +122,6 @@ def test_creating_a_table_again_keeps_its_rows_and_its_history(lake):
     lake.create("readings", pl.DataFrame(schema=READING))
     assert (DeltaTable(lake.uri("readings")).metadata().id, lake.version("readings")) == (table, version)
     assert lake.count("readings") == 1
-
-
-def test_two_first_runs_that_make_the_same_table_at_once_make_one(tmp_path):
-    lake = Lake(root=str(tmp_path))
-    with ThreadPoolExecutor(4) as pool:
-        for making in [pool.submit(lake.create, "readings", readings({})) for _ in range(8)]:
-            making.result()
-    assert lake.version("readings") == 0
 
 
 def test_a_table_is_cut_by_source_and_day_where_it_has_them_and_keeps_a_change_feed(lake):

@@ -1,9 +1,11 @@
 """Which files are taken next: none is hidden, none is taken twice."""
 
+from datetime import timedelta
+
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from pipelines.landing import plan_micro_batch
+from pipelines.landing import FIRST_PAUSE, LONGEST_PAUSE, pause_after, plan_micro_batch
 
 FILES = {f"{source}/{number}.csv": source for number in range(4) for source in ("north", "south")}
 
@@ -38,3 +40,12 @@ def test_taken_limit_by_limit_every_file_has_its_turn(order, limit):
 
 def test_an_empty_inbox_asks_for_nothing():
     assert plan_micro_batch({}, {"north/0.csv"}, limit=3) == {}
+
+
+@given(st.integers(1, 200))
+def test_a_pause_grows_with_every_failure_up_to_its_longest(failures):
+    assert FIRST_PAUSE <= pause_after(failures) <= pause_after(failures + 1) <= LONGEST_PAUSE
+
+
+def test_a_source_that_did_not_fail_does_not_wait():
+    assert pause_after(0) == timedelta(0)

