@@ -45,21 +45,28 @@ def window_features(readings: pl.DataFrame, machines: pl.DataFrame, *, every: st
     Returns:
         Columns of `window_features` without `day` and `run_id`, one row a machine, sensor and window.
     """
-    value, hours = pl.col("value"), (pl.col("at") - pl.col("at").min()).dt.total_microseconds() / 3.6e9
+    at, value, hours = pl.col("recorded_at"), pl.col("value"), pl.col("hours")
     stats = (
         readings.filter(pl.col("quality") != "bad")
-        .with_columns(at=pl.col("recorded_at"))
-        .sort("recorded_at")
-        .group_by_dynamic("recorded_at", every=every, group_by=KEYS)
+        .sort(*KEYS, "recorded_at")
+        # into the window and over all rows at once: within each group it would cost three times as much
+        .with_columns(
+            recorded_at=at.dt.truncate(every), hours=(at - at.dt.truncate(every)).dt.total_microseconds() / 3.6e9
+        )
+        .group_by(*KEYS, "recorded_at", maintain_order=True)
         .agg(
             n=pl.len().cast(pl.Int64),
             mean=value.mean(),
             std=value.std(),
             min=value.min(),
             max=value.max(),
-            slope_per_h=_slope(hours, value),
+            spread=hours.var(),
+            covariance=pl.cov(hours, value),
             batch_seq=pl.col("batch_seq").max(),
         )
+        # least squares; null where fewer than two moments differ
+        .with_columns(slope_per_h=pl.when(pl.col("spread") > 0).then(pl.col("covariance") / pl.col("spread")))
+        .drop("spread", "covariance")
     )
     return (
         stats.join(_states(readings, machines, every=every), on=["machine_id", "recorded_at"], how="left")
@@ -75,12 +82,6 @@ def window_length(every: str) -> timedelta:
     """`10m` or `1h` as a length of time."""
     unit = {"m": "minutes", "h": "hours"}[every[-1]]
     return timedelta(**{unit: int(every[:-1])})
-
-
-def _slope(hours: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """Least-squares slope; null where fewer than two moments differ."""
-    spread = hours.var()
-    return pl.when(spread > 0).then(pl.cov(hours, value) / spread)
 
 
 def _states(readings: pl.DataFrame, machines: pl.DataFrame, *, every: str) -> pl.DataFrame:

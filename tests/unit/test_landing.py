@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.landing import FIRST_PAUSE, LONGEST_PAUSE, pause_after, plan_micro_batch
@@ -11,6 +11,7 @@ FILES = {f"{source}/{number}.csv": source for number in range(4) for source in (
 
 
 @given(st.permutations(list(FILES)), st.sets(st.sampled_from(list(FILES))))
+@settings(max_examples=50)
 def test_whatever_the_order_every_file_is_in_flight_or_planned(order, in_flight):
     plan = plan_micro_batch({file: FILES[file] for file in order}, in_flight, limit=len(FILES))
     event(f"in flight: {len(in_flight)}")
@@ -20,6 +21,7 @@ def test_whatever_the_order_every_file_is_in_flight_or_planned(order, in_flight)
 
 
 @given(st.permutations(list(FILES)), st.sets(st.sampled_from(list(FILES))), st.integers(1, 5))
+@settings(max_examples=50)
 def test_the_oldest_files_of_each_source_come_first_and_no_more_than_the_limit(order, in_flight, limit):
     plan = plan_micro_batch({file: FILES[file] for file in order}, in_flight, limit=limit)
     for source in ("north", "south"):
@@ -29,6 +31,7 @@ def test_the_oldest_files_of_each_source_come_first_and_no_more_than_the_limit(o
 
 
 @given(st.permutations(list(FILES)), st.integers(1, 3))
+@settings(max_examples=50)
 def test_taken_limit_by_limit_every_file_has_its_turn(order, limit):
     inbox, taken = {file: FILES[file] for file in order}, []
     while plan := plan_micro_batch(inbox, set(), limit=limit):

@@ -381,7 +381,7 @@ def test_one_worker_of_cp_sat_repeats_itself_within_a_deterministic_limit():
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 1
-        solver.parameters.max_deterministic_time = 0.3
+        solver.parameters.max_deterministic_time = 0.1
         assert solver.status_name(solver.solve(model)) in ("FEASIBLE", "OPTIMAL")
         return solver.objective_value, solver.best_objective_bound, [solver.value(start) for start, _ in starts]
 

@@ -110,7 +110,7 @@ COURSES = st.text("X.-", max_size=25) | st.lists(st.sampled_from(["XXX", "X", ".
 
 
 @given(COURSES, st.text("X.-", max_size=10))
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_later_windows_rename_no_alarm_and_move_no_beginning(course, later):
     before = alarms(scores(course), RULES).select("alarm_id", "started_at", "raised_at").rows()
     after = alarms(scores(course + later), RULES).select("alarm_id", "started_at", "raised_at").rows()
@@ -119,7 +119,7 @@ def test_later_windows_rename_no_alarm_and_move_no_beginning(course, later):
 
 
 @given(COURSES)
-@settings(max_examples=40)
+@settings(max_examples=25)
 def test_an_alarm_is_raised_at_the_end_of_a_window_that_made_it_k_of_n(course):
     frame = alarms(scores(course), RULES)
     scored = [(hour, mark) for hour, mark in enumerate(course) if mark != "-"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.detection.calibration import Tail, combined
@@ -11,6 +11,7 @@ HEALTHY = st.lists(st.floats(0, 50) | st.integers(0, 3).map(float), min_size=2, 
 
 
 @given(HEALTHY, st.lists(st.floats(-1e6, 1e6) | st.floats(0, 50), min_size=2, max_size=30))
+@settings(max_examples=50)
 def test_the_higher_the_statistic_the_smaller_the_chance_and_never_outside_0_to_1(healthy, statistic):
     tail = Tail.fit(healthy)
     chance = tail.chance(np.sort(statistic))

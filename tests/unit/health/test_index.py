@@ -1,0 +1,124 @@
+"""The health index: 1 at the healthy level, 0 at the declared end of life, whichever side that lies on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from unit.tables import HOUR, MONDAY, finished, table
+
+from pipelines.health.index import health_index
+
+HEALTHY = [1.9, 2.0, 2.1, 2.0]
+UNTIL = MONDAY + len(HEALTHY) * HOUR
+SPAN = {"healthy_from": MONDAY, "healthy_until": UNTIL}
+
+
+def mode(threshold: float, direction: str = "above", **changes: Any) -> dict[str, Any]:
+    plain = {"failure_mode": "wear", "sensor": "vibration_mm_s", "skill": "mechanical", "repair_h": 4.0}
+    return plain | {"threshold": threshold, "direction": direction} | changes
+
+
+def windows(values: Sequence[float], **every: Any) -> pl.DataFrame:
+    """Windows of the healthy span, and one for each value behind it."""
+    rows = [{"recorded_at": MONDAY + n * HOUR, "mean": value} for n, value in enumerate([*HEALTHY, *values])]
+    return table("window_features", rows, **every)
+
+
+def scores(values: Sequence[float | None], **every: Any) -> pl.DataFrame:
+    rows = [{"recorded_at": MONDAY + n * HOUR, "score": value} for n, value in enumerate(values)]
+    return table("anomaly_scores", rows, **every)
+
+
+def index(features: pl.DataFrame, *modes: dict[str, Any], scored: Sequence[float | None] = (0.1,), **span: Any) -> pl.DataFrame:
+    machines = table("machines", failure_modes=list(modes), **(span or SPAN))
+    return finished("health_index", health_index(features, scores(scored), machines))
+
+
+def health(values: Sequence[float], *modes: dict[str, Any]) -> list[float]:
+    return index(windows(values), *modes)["health"].to_list()[len(HEALTHY) :]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "direction", "course"),
+    [
+        (6.0, "above", [(2.0, 1.0), (3.0, 0.75), (4.0, 0.5), (6.0, 0.0), (9.0, 0.0), (1.0, 1.0)]),
+        (1.0, "below", [(2.0, 1.0), (1.5, 0.5), (1.0, 0.0), (0.2, 0.0), (5.0, 1.0)]),
+        (-2.0, "below", [(2.0, 1.0), (0.0, 0.5), (-2.0, 0.0)]),
+    ],
+)
+def test_health_is_the_share_of_the_way_from_the_threshold_back_to_the_healthy_level(threshold, direction, course):
+    values, expected = zip(*course, strict=True)
+    assert health(values, mode(threshold, direction)) == pytest.approx(expected)
+
+
+def test_a_row_tells_the_sensor_its_level_its_spread_and_the_threshold():
+    row = index(windows([3.0]), mode(6.0)).row(-1, named=True)
+    assert (row["failure_mode"], row["sensor"], row["value"], row["threshold"]) == ("wear", "vibration_mm_s", 3.0, 6.0)
+    assert row["healthy_level"] == 2.0
+    assert row["healthy_spread"] == pytest.approx(1.4826 * 0.05)
+
+
+@given(st.floats(-100, 100), st.lists(st.floats(-200, 200), min_size=1, max_size=6))
+@settings(max_examples=30)
+def test_health_lies_between_0_and_1_and_falls_towards_the_threshold(threshold, values):
+    ordered = sorted(values, key=lambda value: abs(value - threshold), reverse=True)
+    side = [value for value in ordered if (value - threshold) * (2.0 - threshold) > 0]
+    event(f"on the healthy side: {bool(side)}, beyond: {len(side) < len(values)}")
+    found = health([*side, threshold], mode(threshold, "above" if threshold > 2 else "below"))
+    assert all(0 <= value <= 1 for value in found)
+    assert found == sorted(found, reverse=True)
+    assert found[-1] == 0.0
+
+
+def test_each_declared_mode_has_a_health_of_its_own():
+    two = [mode(6.0), mode(4.0, failure_mode="crack")]
+    frame = index(windows([3.0]), *two)
+    assert dict(frame.filter(pl.col("recorded_at") == UNTIL).select("failure_mode", "health").rows()) == {
+        "wear": 0.75,
+        "crack": 0.5,
+    }
+
+
+def test_without_a_declared_mode_health_is_one_minus_the_score():
+    frame = index(windows([3.0]), scored=[0.25, None])
+    assert frame.select("failure_mode", "health", "sensor", "threshold").rows() == [
+        ("any", 0.75, None, None),
+        ("any", None, None, None),
+    ]
+
+
+def test_a_machine_with_a_declared_mode_has_no_other():
+    assert set(index(windows([3.0]), mode(6.0), scored=[0.25])["failure_mode"]) == {"wear"}
+
+
+@pytest.mark.parametrize(("state", "is_told"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)])
+def test_only_windows_of_a_running_machine_have_a_health(state, is_told):
+    features = windows([3.0], state=state)
+    machines = table("machines", failure_modes=[mode(6.0)], **SPAN)
+    assert health_index(features, scores([0.1]), machines).is_empty() != is_told
+    assert health_index(features, scores([0.1], state=state), table("machines")).is_empty() != is_told
+
+
+def test_without_a_declared_span_the_first_48_hours_are_the_healthy_ones():
+    rows = [{"recorded_at": MONDAY + hour * HOUR, "mean": 2.0 if hour < 48 else 5.0} for hour in range(100)]
+    frame = index(table("window_features", rows), mode(6.0), healthy_from=None)
+    assert set(frame["healthy_level"]) == {2.0}
+    assert frame["health"].to_list()[-1] == 0.25
+
+
+def test_before_any_healthy_window_there_is_no_level_and_no_health():
+    late = {"healthy_from": MONDAY + 500 * HOUR, "healthy_until": MONDAY + 600 * HOUR}
+    row = index(windows([]), mode(6.0), **late).row(0, named=True)
+    assert (row["value"], row["healthy_level"], row["health"]) == (1.9, None, None)
+
+
+def test_other_sensors_and_other_machines_do_not_show_the_mode():
+    assert index(windows([3.0], sensor="temperature_c"), mode(6.0)).is_empty()
+    assert index(windows([3.0], machine_id="plant.pump-2"), mode(6.0)).is_empty()
+
+
+def test_no_windows_have_no_health():
+    assert index(windows([]).clear(), mode(6.0)).is_empty()
