@@ -88,9 +88,15 @@ def test_the_version_changes_with_any_character():
         (BARE + 'criticality = "huge"', "machine 'plant.pump-2': criticality is 'huge'; expected one of low, medium"),
         (BARE + 'running = "speed"', "machine 'plant.pump-2': running is 'speed'; expected { sensor ="),
         (BARE + 'running = { sensor = "a" }', "machine 'plant.pump-2': running is {'sensor': 'a'}; expected"),
-        (BARE + 'running = { sensor = 1, above = 1 }', "machine 'plant.pump-2', running sensor: found 1; expected"),
-        (BARE + 'running = { sensor = "a", above = inf }', "'plant.pump-2', running above: found inf; expected a number"),
-        (BARE + 'running = { sensor = "a", above = true }', "'plant.pump-2', running above: found True; expected a numb"),
+        (BARE + "running = { sensor = 1, above = 1 }", "machine 'plant.pump-2', running sensor: found 1; expected"),
+        (
+            BARE + 'running = { sensor = "a", above = inf }',
+            "'plant.pump-2', running above: found inf; expected a number",
+        ),
+        (
+            BARE + 'running = { sensor = "a", above = true }',
+            "'plant.pump-2', running above: found True; expected a numb",
+        ),
         (BARE + "nominal = 3", "machine 'plant.pump-2': nominal is 3; expected a table"),
         (BARE + "nominal = { v = 3 }", "machine 'plant.pump-2', nominal v: found 3; expected [low, high]"),
         (BARE + "nominal = { v = [3, 1] }", "machine 'plant.pump-2', nominal v: low 3.0 is not below high 1.0"),
@@ -135,7 +141,10 @@ def test_a_healthy_span_is_two_moments_in_order(entry, span, told):
 
 def test_a_healthy_span_in_another_zone_is_the_same_span():
     register = parse_register(BARE + "healthy = [2026-01-05T01:00:00+01:00, 2026-01-06T00:00:00Z]")
-    assert register.machines["plant.pump-2"].healthy == (datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
+    assert register.machines["plant.pump-2"].healthy == (
+        datetime(2026, 1, 5, tzinfo=UTC),
+        datetime(2026, 1, 6, tzinfo=UTC),
+    )
 
 
 def test_a_machine_without_a_healthy_span_takes_that_of_its_source():

@@ -56,7 +56,7 @@ def test_a_contract_has_its_key_its_time_and_its_day(name):
     assert set(contract.unique) <= set(contract.columns)
     assert ("day" in contract.columns) == (time is not None)
     assert time is None or time in contract.columns
-    assert list(contract.columns)[0] == "source"
+    assert next(iter(contract.columns)) == "source"
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

@@ -123,7 +123,10 @@ def test_conform_leaves_out_columns_that_the_contract_does_not_know():
 
 def test_conform_names_the_table_the_count_and_the_broken_rule():
     with pytest.raises(ContractError, match=r"^readings: 1 of 3 rows: value: in_range\(-1000000000000.0, "):
-        conform(loose("readings", [{"recorded_at": MONDAY + n * HOUR, "value": [1.0, math.nan][n == 1]} for n in range(3)]), READINGS)
+        conform(
+            loose("readings", [{"recorded_at": MONDAY + n * HOUR, "value": [1.0, math.nan][n == 1]} for n in range(3)]),
+            READINGS,
+        )
 
 
 @pytest.mark.parametrize("column", ["recorded_at", "value"])

@@ -102,11 +102,18 @@ def test_episodes_have_ids_of_their_own():
 
 
 def test_the_rules_version_changes_with_every_rule():
-    rules = [RULES, AlarmRules(0.91, 3, 4, RULES.gap), AlarmRules(0.9, 2, 4, RULES.gap), AlarmRules(0.9, 3, 5, RULES.gap)]
+    rules = [
+        RULES,
+        AlarmRules(0.91, 3, 4, RULES.gap),
+        AlarmRules(0.9, 2, 4, RULES.gap),
+        AlarmRules(0.9, 3, 5, RULES.gap),
+    ]
     assert len({rule.version for rule in [*rules, AlarmRules(0.9, 3, 4)]}) == 5
 
 
-COURSES = st.text("X.-", max_size=25) | st.lists(st.sampled_from(["XXX", "X", ".", "......", "-"]), max_size=10).map("".join)
+COURSES = st.text("X.-", max_size=25) | st.lists(st.sampled_from(["XXX", "X", ".", "......", "-"]), max_size=10).map(
+    "".join
+)
 
 
 @given(COURSES, st.text("X.-", max_size=10))

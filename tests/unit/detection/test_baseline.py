@@ -51,7 +51,9 @@ def test_there_is_no_model_of_too_few_running_windows(running, is_there):
     assert (healthy(matrix(normal(72), states=states), hours=72, newest=72) is not None) == is_there
 
 
-@pytest.mark.parametrize(("state", "is_used"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)])
+@pytest.mark.parametrize(
+    ("state", "is_used"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)]
+)
 def test_only_windows_of_a_running_machine_are_healthy_ones(state, is_used):
     values = normal(80)
     found = healthy(matrix(values, states=["running"] * 60 + [state] * 20), hours=80, newest=80)
@@ -143,7 +145,9 @@ def test_a_planted_deviation_scores_high_and_names_its_sensor_and_side(model, co
 
 
 def test_healthy_windows_not_seen_before_score_high_about_as_rarely_as_they_should(model):
-    scores = model.scores(matrix(np.random.default_rng(77).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (400, 4))))
+    scores = model.scores(
+        matrix(np.random.default_rng(77).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (400, 4)))
+    )
     assert scores["score"].is_between(0, 1).all()
     assert (scores["score"] > 0.9).mean() < 0.2
     assert (scores["score"] > 0.999).mean() < 0.02

@@ -25,7 +25,9 @@ def test_the_higher_the_statistic_the_smaller_the_chance_and_never_outside_0_to_
 def test_of_healthy_values_not_seen_before_one_in_ten_is_beyond_one_in_ten(draw):
     values = getattr(np.random.default_rng(1), draw)(size=4000)
     chance = Tail.fit(values[:2000]).chance(values[2000:])
-    assert [(chance <= level).mean() for level in (0.01, 0.1, 0.5, 0.9)] == pytest.approx([0.01, 0.1, 0.5, 0.9], abs=0.03)
+    assert [(chance <= level).mean() for level in (0.01, 0.1, 0.5, 0.9)] == pytest.approx(
+        [0.01, 0.1, 0.5, 0.9], abs=0.03
+    )
 
 
 def test_healthy_values_themselves_have_chances_spread_evenly():

@@ -65,7 +65,9 @@ def test_a_window_that_did_not_run_has_no_score_and_says_so(models, state):
     assert set(scores["reason"]) == {"not_running"}
 
 
-@pytest.mark.parametrize(("state", "reason"), [("running", "no_baseline"), ("unknown", "no_baseline"), ("mixed", "not_running")])
+@pytest.mark.parametrize(
+    ("state", "reason"), [("running", "no_baseline"), ("unknown", "no_baseline"), ("mixed", "not_running")]
+)
 def test_without_a_model_there_is_no_score_but_a_reason(state, reason):
     scores = finished("anomaly_scores", anomaly_scores(features(state=state), {}))
     assert scores["score"].null_count() == scores["model_version"].null_count() == LENGTH

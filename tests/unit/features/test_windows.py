@@ -1,5 +1,6 @@
 """Window features: what NumPy says of each window, whatever the order in which its readings came."""
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -181,7 +182,9 @@ ANYWHEN = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None
 NEAR = st.integers(0, 60 * 24 * 90).map(lambda n: MONDAY + n * MINUTE)
 
 
-@given(st.lists(ANYWHEN | NEAR | st.just(LATEST), min_size=1, max_size=60), st.sampled_from(WINDOWS), st.integers(1, 45))
+@given(
+    st.lists(ANYWHEN | NEAR | st.just(LATEST), min_size=1, max_size=60), st.sampled_from(WINDOWS), st.integers(1, 45)
+)
 @settings(max_examples=80)
 def test_spans_cover_every_changed_row_in_whole_windows_apart_and_no_more_than_allowed(moments, every, most):
     spans = touched_spans(changed(moments), every=every, most=most)
@@ -191,7 +194,7 @@ def test_spans_cover_every_changed_row_in_whole_windows_apart_and_no_more_than_a
     event(f"widened: {runs > most}")
     assert len(spans) <= most
     assert all(any(since <= at < until for since, until in spans) for at in moments)
-    assert all(until < since for (_, until), (since, _) in zip(spans, spans[1:], strict=False))
+    assert all(until < since for (_, until), (since, _) in itertools.pairwise(spans))
     assert all((since - MONDAY) % length == (until - MONDAY) % length == timedelta(0) for since, until in spans)
     if runs <= most:
         assert sum(((until - since) // length for since, until in spans)) == len(windows)

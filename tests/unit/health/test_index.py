@@ -32,7 +32,9 @@ def scores(values: Sequence[float | None], **every: Any) -> pl.DataFrame:
     return table("anomaly_scores", rows, **every)
 
 
-def index(features: pl.DataFrame, *modes: dict[str, Any], scored: Sequence[float | None] = (0.1,), **span: Any) -> pl.DataFrame:
+def index(
+    features: pl.DataFrame, *modes: dict[str, Any], scored: Sequence[float | None] = (0.1,), **span: Any
+) -> pl.DataFrame:
     machines = table("machines", failure_modes=list(modes), **(span or SPAN))
     return finished("health_index", health_index(features, scores(scored), machines))
 
@@ -62,7 +64,7 @@ def test_a_row_tells_the_sensor_its_level_its_spread_and_the_threshold():
 
 
 @given(st.floats(-100, 100), st.lists(st.floats(-200, 200), min_size=1, max_size=6))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_health_lies_between_0_and_1_and_falls_towards_the_threshold(threshold, values):
     ordered = sorted(values, key=lambda value: abs(value - threshold), reverse=True)
     side = [value for value in ordered if (value - threshold) * (2.0 - threshold) > 0]
@@ -94,7 +96,9 @@ def test_a_machine_with_a_declared_mode_has_no_other():
     assert set(index(windows([3.0]), mode(6.0), scored=[0.25])["failure_mode"]) == {"wear"}
 
 
-@pytest.mark.parametrize(("state", "is_told"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)])
+@pytest.mark.parametrize(
+    ("state", "is_told"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)]
+)
 def test_only_windows_of_a_running_machine_have_a_health(state, is_told):
     features = windows([3.0], state=state)
     machines = table("machines", failure_modes=[mode(6.0)], **SPAN)

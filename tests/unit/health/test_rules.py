@@ -51,7 +51,9 @@ def test_each_rule_changes_the_verdict_and_lowers_the_confidence(found, verdict,
         (INCOMPLETE | STOPPED | LONELY, "needs_evidence", 0.06),
     ],
 )
-def test_the_first_rule_that_is_broken_names_the_verdict_and_every_one_lowers_the_confidence(found, verdict, confidence):
+def test_the_first_rule_that_is_broken_names_the_verdict_and_every_one_lowers_the_confidence(
+    found, verdict, confidence
+):
     assert judged(**found) == (verdict, confidence)
 
 

@@ -41,7 +41,9 @@ def test_an_alarm_with_all_its_windows_is_credible_and_keeps_its_mean_score():
     assert (row["rules_version"], len(row["reasons"])) == (RULES_VERSION, 3)
 
 
-@pytest.mark.parametrize(("hours", "verdict"), [(range(7), "credible"), (range(6), "needs_evidence"), ([], "needs_evidence")])
+@pytest.mark.parametrize(
+    ("hours", "verdict"), [(range(7), "credible"), (range(6), "needs_evidence"), ([], "needs_evidence")]
+)
 def test_an_episode_whose_windows_are_missing_needs_evidence(hours, verdict):
     assert judged(scores=windows("anomaly_scores", hours))["verdict"].item() == verdict
 

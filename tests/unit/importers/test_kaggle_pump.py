@@ -115,14 +115,18 @@ def test_another_header_is_answered_by_the_difference(read, head, told):
 
 @pytest.mark.parametrize("cut", range(1, len("," + "NORMAL")))
 def test_a_cut_in_the_last_status_shows(read, cut):
-    with pytest.raises(FileError, match=r"sensor.csv, row 1: machine_status is .*; expected \('NORMAL', 'BROKEN'") as told:
+    with pytest.raises(
+        FileError, match=r"sensor.csv, row 1: machine_status is .*; expected \('NORMAL', 'BROKEN'"
+    ) as told:
         read(content([line(0), line(1)])[: -cut - 1])
     assert told.value.code == "wrong_value"
 
 
 @pytest.mark.parametrize("cut", [len(",NORMAL"), 40, 150, 280])
 def test_a_cut_before_the_last_status_is_refused_with_place_and_remedy(read, cut):
-    with pytest.raises(FileError, match=r"cut off in its last line: \d+ of 55 cells. Send the whole file again") as told:
+    with pytest.raises(
+        FileError, match=r"cut off in its last line: \d+ of 55 cells. Send the whole file again"
+    ) as told:
         read(content([line(0), line(1)])[: -cut - 1])
     assert told.value.code == "cut_short"
 
@@ -133,14 +137,18 @@ def test_a_last_line_without_line_end_is_whole(read):
 
 @pytest.mark.parametrize("status", ["normal", "FAILED", "", "NORMAL "])
 def test_a_status_that_is_none_of_the_data_sets_is_refused_with_its_row(read, status):
-    with pytest.raises(FileError, match=r"^sensor.csv, row 1: machine_status is .*; expected \('NORMAL', 'BROKEN', 'REC"):
+    with pytest.raises(
+        FileError, match=r"^sensor.csv, row 1: machine_status is .*; expected \('NORMAL', 'BROKEN', 'REC"
+    ):
         read(content([line(0), line(1, status), line(2)]))
 
 
 @pytest.mark.parametrize("time", ["", "01/04/2018 00:01", "2018-04-31 00:00:00"])
 def test_a_time_that_is_none_is_refused_with_its_row(read, time):
     wrong = line(1).replace("2018-04-01 00:01:00", time)
-    with pytest.raises(FileError, match=r"^sensor.csv, row 1: timestamp is .*; expected a time such as 2018-04-01 00:00"):
+    with pytest.raises(
+        FileError, match=r"^sensor.csv, row 1: timestamp is .*; expected a time such as 2018-04-01 00:00"
+    ):
         read(content([line(0), wrong]))
 
 

@@ -136,8 +136,16 @@ def test_a_header_alone_holds_no_rows(read):
     [
         ("", "empty", "the file is empty"),
         ("\n" + HEAD, "empty", "the file is empty; expected a header line"),
-        (HEAD.replace(",value", "") + ROW, "wrong_columns", "expected machine_id, sensor, recorded_at, value[, quality]"),
-        (HEAD.replace("value", "reading") + ROW, "wrong_columns", "found ['machine_id', 'sensor', 'recorded_at', 'reading']"),
+        (
+            HEAD.replace(",value", "") + ROW,
+            "wrong_columns",
+            "expected machine_id, sensor, recorded_at, value[, quality]",
+        ),
+        (
+            HEAD.replace("value", "reading") + ROW,
+            "wrong_columns",
+            "found ['machine_id', 'sensor', 'recorded_at', 'reading']",
+        ),
         (HEAD.replace("value", "value,colour") + ROW, "wrong_columns", "'colour'"),
         (HEAD.replace("value", "value,value") + ROW, "wrong_columns", "'value', 'value'"),
         (HEAD.replace(",", ";"), "wrong_columns", "machine_id;sensor"),
@@ -278,7 +286,7 @@ def test_a_parquet_file_is_refused_or_read_and_never_a_crash_wherever_it_was_dam
     assert {"not_parquet", "20 rows"} <= {outcome(parquet, content) for content in damaged}
 
 
-LINES = st.text("pump-1,vZ:T0.\"\n\r\t ;é\0", max_size=30) | st.just(ROW) | st.just(ROW.replace("2.5", "high"))
+LINES = st.text('pump-1,vZ:T0."\n\r\t ;é\0', max_size=30) | st.just(ROW) | st.just(ROW.replace("2.5", "high"))
 
 
 @given(st.sampled_from([HEAD, LABELS, ""]), st.lists(LINES, max_size=5))

@@ -167,7 +167,9 @@ def test_a_label_told_twice_in_a_file_lands_once_and_the_later_row_wins():
 
 
 def test_a_label_that_breaks_a_rule_goes_to_quarantine_and_the_other_lands():
-    landing = land(known([("plant.pump-1", "fault", "wear", None, None), ("plant.pump-2", "fault", "wear", MONDAY, END)]))
+    landing = land(
+        known([("plant.pump-1", "fault", "wear", None, None), ("plant.pump-2", "fault", "wear", MONDAY, END)])
+    )
     assert landing.labels["machine_id"].to_list() == ["plant.pump-2"]
     assert landing.rejected.select("batch_row", "found").rows() == [(0, "wear")]
     assert "started_at: not_nullable" in landing.rejected["reasons"].item()
@@ -176,7 +178,12 @@ def test_a_label_that_breaks_a_rule_goes_to_quarantine_and_the_other_lands():
 def test_a_row_of_many_values_lands_if_any_of_them_does():
     readings = pl.concat([parsed([(0, 1.0)]).readings, parsed([(0, math.nan)], sensor="other").readings])
     receipt = land(Parsed(readings, no_labels(), no_broken(), 1)).receipt
-    assert (receipt.rows_landed, receipt.rows_quarantined, receipt.values_landed, receipt.values_quarantined) == (1, 0, 1, 1)
+    assert (receipt.rows_landed, receipt.rows_quarantined, receipt.values_landed, receipt.values_quarantined) == (
+        1,
+        0,
+        1,
+        1,
+    )
 
 
 def test_receipts_add_up_field_by_field():
