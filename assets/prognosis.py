@@ -20,7 +20,6 @@ def forecasts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRe
     """Time to the declared threshold with a 90 % interval; a reason code where there is none to name."""
     from pipelines.prognosis.forecast import TrendSettings
     from pipelines.prognosis.forecast import forecasts as forecast
-
     from pipelines.reporting.figures import interval_bars
 
     source, settings = context.partition_key, TrendSettings()

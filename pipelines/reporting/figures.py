@@ -9,6 +9,8 @@ from matplotlib.dates import ConciseDateFormatter
 from matplotlib.figure import Figure
 
 SIZE = (7.0, 2.6)
+MOST_BYTES = 60_000
+DPI = (72, 48, 24, 12)  # a plot too crowded for its bytes is drawn coarser
 COLOURS = {"credible": "#b3261e", "suspect": "#d98a00", "needs_evidence": "#5b6b7a", "false_positive": "#9fb3a8"}
 URGENCY = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
@@ -41,7 +43,7 @@ def score_map(scores: pl.DataFrame) -> bytes:
     def draw(axes: Axes) -> None:
         axes.imshow(wide.drop("machine_id").cast(pl.Float64).to_numpy(), aspect="auto", cmap="YlOrRd", vmin=0.5, vmax=1)
         _machines(axes, wide["machine_id"].to_list())
-        axes.set_xlabel(f"day, from {wide.columns[1]}", fontsize=7)
+        axes.set_xlabel(f"day, from {daily['day'].min()}", fontsize=7)
 
     return _drawn("median score a day", draw, rows=wide.height)
 
@@ -145,7 +147,7 @@ def gantt(work_orders: pl.DataFrame) -> bytes:
 
 def _drawn(title: str, draw: Callable[[Axes], object], *, rows: int = 6) -> bytes:
     height = max(SIZE[1], 0.22 * rows + 0.8)
-    figure = Figure(figsize=(SIZE[0], height), dpi=72)
+    figure = Figure(figsize=(SIZE[0], height))
     # fixed margins: matplotlib's own layout draws every figure twice
     figure.subplots_adjust(left=0.2, right=0.97, top=1 - 0.3 / height, bottom=0.42 / height)
     axes = figure.subplots()
@@ -157,8 +159,11 @@ def _drawn(title: str, draw: Callable[[Axes], object], *, rows: int = 6) -> byte
     if type(formatter).__name__ == "AutoDateFormatter":
         axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))  # type: ignore[no-untyped-call]
     axes.spines[["top", "right"]].set_visible(False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png")
+    for dpi in DPI:
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=dpi)
+        if out.tell() <= MOST_BYTES:
+            break
     return out.getvalue()
 
 

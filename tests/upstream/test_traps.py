@@ -367,7 +367,7 @@ def test_one_worker_of_cp_sat_repeats_itself_within_a_deterministic_limit():
     from ortools.sat.python import cp_model
 
     def solve() -> tuple[float, float, list[int]]:
-        chance, model = random.Random(3), cp_model.CpModel()  # noqa: S311 the same jobs every time
+        chance, model = random.Random(3), cp_model.CpModel()
         starts, cost = [], []
         for job in range(30):
             length, due = chance.randint(2, 9), chance.randint(5, 60)

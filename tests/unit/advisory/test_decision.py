@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import polars as pl
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -21,6 +20,7 @@ WEAR = {
     "repair_h": 6.0,
 }
 QUIET = {"reason": "not_degrading", **NO_TTF}
+POLICY = Policy()
 
 
 def decided(
@@ -29,7 +29,7 @@ def decided(
     verdicts: list[dict[str, Any]] | None = None,
     criticality: str = "medium",
     now: timedelta = HOUR,
-    policy: Policy = Policy(),
+    policy: Policy = POLICY,
 ) -> dict[str, Any]:
     """What is decided about one machine; by default its alarm is open and believed."""
     return finished(

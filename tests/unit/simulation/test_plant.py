@@ -9,7 +9,7 @@ import pytest
 from pipelines.contracts.vocabulary import unit_of
 from pipelines.register import parse_register
 from pipelines.simulation.faults import FAULTS
-from pipelines.simulation.plant import CLASSES, FLEET, LIMITS, SITES, Plant, register_text, simulate
+from pipelines.simulation.plant import CLASSES, FLEET, LIMITS, SITES, Limit, Plant, Sensor, register_text, simulate
 
 DAYS = 30
 
@@ -81,33 +81,22 @@ def test_a_failed_machine_stands_still(plant):
     assert speed.filter(pl.col("recorded_at") < at)["value"].max() > 700
 
 
-def test_only_failing_machines_reach_a_declared_threshold(plant, daily_means):
-    limits = pl.DataFrame(
-        [
-            (m, limit.sensor, limit.failure_mode, CLASSES[c][limit.sensor], limit.sigmas)
-            for m, c in plant.machines.items()
-            for limit in LIMITS
-        ],
-        schema=["machine_id", "sensor", "failure_mode", "sensor_model", "sigmas"],
-        orient="row",
-    )
-    rows = limits.to_dicts()
-    worst = {
-        (row["machine_id"], row["failure_mode"]): share(
-            plant, daily_means, row["machine_id"], row["sensor"], row["sigmas"]
-        )
-        for row in rows
-    }
+def test_only_failing_machines_reach_a_declared_threshold(plant):
+    """Of the two that fail one does so after the last day: its readings go most of the way."""
     failing = {(name, plant.faults[name].fails_as) for name in plant.fails_at}
-    assert min(worst[pair] for pair in failing) > 0.5
-    assert max(value for pair, value in worst.items() if pair not in failing) < 0.5
+    gone = {
+        (name, limit.failure_mode): way_gone(plant, name, CLASSES[plant.machines[name]][limit.sensor], limit)
+        for name in plant.machines
+        for limit in LIMITS
+    }
+    assert min(gone[pair] for pair in failing) > 0.6
+    assert max(way for pair, way in gone.items() if pair not in failing) < 0.6
 
 
-def share(plant: Plant, daily_means: pl.DataFrame, machine: str, sensor: str, sigmas: float) -> float:
-    """Share of the way to the threshold that the highest daily mean has gone."""
-    model = CLASSES[plant.machines[machine]][sensor]
-    own = daily_means.filter((pl.col("machine_id") == machine) & (pl.col("sensor") == sensor))
-    return (own["value"].max() - model.level) / (sigmas * model.noise)
+def way_gone(plant: Plant, machine: str, sensor: Sensor, limit: Limit) -> float:
+    """Share of the way from the running level to the threshold at the highest reading."""
+    own = plant.readings.filter((pl.col("machine_id") == machine) & (pl.col("sensor") == limit.sensor))
+    return (own["value"].max() - sensor.level) / (limit.sigmas * sensor.noise)
 
 
 def test_before_its_onset_a_faulty_machine_reads_like_any_other(plant, daily_means):
@@ -147,7 +136,7 @@ def test_the_declared_thresholds_lie_as_far_from_the_running_level_as_the_limits
 
 
 @pytest.mark.parametrize("machine_class", CLASSES)
-def test_every_sensor_states_its_unit_and_lies_above_its_noise(machine_class):
+def test_every_sensor_states_its_unit_and_lies_well_above_its_noise(machine_class):
     sensors = CLASSES[machine_class]
     assert [name for name in sensors if unit_of(name) is None] == []
-    assert np.all([sensor.level > 8 * sensor.noise for sensor in sensors.values()])
+    assert np.all([sensor.level >= 8 * sensor.noise for sensor in sensors.values()])
