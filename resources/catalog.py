@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
+import polars as pl
 
 from resources.lake import Lake
 
@@ -94,14 +95,15 @@ def _view(table: str, lake: Lake) -> str:
 
 def _empty_file(table: str, lake: Lake) -> str:
     """A file with the table's columns and no rows: a view over no file at all would fail."""
-    empty = lake.columns(table)
+    columns = lake.columns(table)
     parts = {"source": "source=none", "day": "day=1970-01-01"}
-    folders = [folder for column, folder in parts.items() if column in empty.columns]
+    folders = [folder for column, folder in parts.items() if column in columns.columns]
+    empty = columns.drop([column for column in parts if column in columns.columns])
     path = Path(lake.root, ".columns", table, *folders, "empty.parquet")
-    if not path.exists():
+    if not path.exists() or pl.read_parquet_schema(path) != empty.schema:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{os.getpid()}.part")
-        empty.drop([column for column in parts if column in empty.columns]).write_parquet(part)
+        empty.write_parquet(part)
         part.replace(path)
     return str(path)
 

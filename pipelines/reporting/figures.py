@@ -43,7 +43,7 @@ def score_map(scores: pl.DataFrame) -> bytes:
     def draw(axes: Axes) -> None:
         axes.imshow(wide.drop("machine_id").cast(pl.Float64).to_numpy(), aspect="auto", cmap="YlOrRd", vmin=0.5, vmax=1)
         _machines(axes, wide["machine_id"].to_list())
-        axes.set_xlabel(f"day, from {daily['day'].min()}", fontsize=7)
+        axes.set_xlabel(f"day, from {''.join(wide.columns[1:2])}", fontsize=7)
 
     return _drawn("median score a day", draw, rows=wide.height)
 

@@ -75,8 +75,8 @@ def test_a_loaded_model_is_read_once_in_the_life_of_a_process(store, fitted):
 
 def test_every_version_has_a_model_of_its_own(store, fitted):
     other = MachineModel.fit(matrix(3))
-    store.keep("v1", lambda: fitted)
     store.keep("v10", lambda: other)
+    store.keep("v1", lambda: fitted)
     assert store.keep("v1", never).z.median.tolist() == fitted.z.median.tolist()
     assert store.keep("v10", never).z.median.tolist() == other.z.median.tolist()
 
