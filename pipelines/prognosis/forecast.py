@@ -102,7 +102,7 @@ def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> di
 
 def _outlook(series: Series | None, newest: dict[str, Any], issued_at: datetime, settings: TrendSettings) -> Outlook:
     """The first reason not to speak, or a time to failure."""
-    if newest["threshold"] is None:
+    if newest["threshold"] is None or newest["threshold"] == newest["healthy_level"]:  # the latter has no direction
         return Outlook("no_threshold")
     if series is None or series.hours.size < settings.min_windows:
         return Outlook("too_little_data")
@@ -146,7 +146,7 @@ def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
 
 
 def _series(rows: pl.DataFrame, newest: dict[str, Any], issued_at: datetime) -> Series | None:
-    """The series as seen from `issued_at`; None without a threshold or a healthy level to measure from."""
+    """The series as seen from `issued_at`; None without both, apart, to measure the way between."""
     healthy, threshold = newest["healthy_level"], newest["threshold"]
     if healthy is None or threshold is None or threshold == healthy:
         return None

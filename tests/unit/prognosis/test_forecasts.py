@@ -78,6 +78,7 @@ def test_a_degrading_machine_gets_a_time_with_an_interval_and_a_baseline():
 
 SILENT = {
     "no_threshold": health(rising(), threshold=None),
+    "no_threshold, but the healthy level declared as one": health(rising(), threshold=2.0),
     "too_little_data": health(rising()[-47:]),
     "too_little_data, no baseline": health(rising(), healthy=None),
     "too_little_data, back from a long stop": pl.concat(
@@ -143,7 +144,7 @@ def test_a_fall_to_a_low_threshold_is_forecast_like_a_rise_to_a_high_one():
         assert down[name] == pytest.approx(up[name], rel=1e-6)
 
 
-@pytest.mark.parametrize("case", [name for name in SILENT if "baseline" not in name and name != "no_threshold"])
+@pytest.mark.parametrize("case", [name for name in SILENT if "baseline" not in name and "no_threshold" not in name])
 def test_the_line_stands_beside_a_silent_forecast_too(case):
     frame = SILENT[case].with_columns(value=2.0 + (pl.int_range(pl.len()) / pl.len()))
     assert only(frame, settings=FEW_DRAWS)["linear_ttf_h"] > 0
@@ -179,9 +180,8 @@ def test_what_is_behind_the_moment_of_speaking_is_not_looked_at():
 
 
 def test_the_same_rows_in_any_order_give_the_same_forecasts():
-    frame = pl.concat(
-        [health(rising(), name="a"), health(flat(), name="b"), health(rising(), name="c", threshold=None)]
-    )
+    oldest = health(rising(hours=350), name="c", threshold=None)
+    frame = pl.concat([health(rising(), name="a"), health(flat(), name="b"), oldest])
     first = forecasts(frame, issued_at=NOW, settings=FEW_DRAWS)
     assert forecasts(frame.sample(fraction=1.0, shuffle=True, seed=3), issued_at=NOW, settings=FEW_DRAWS).equals(first)
     assert first["machine_id"].to_list() == ["plant.a", "plant.b", "plant.c"]
