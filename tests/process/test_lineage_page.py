@@ -26,14 +26,14 @@ def test_the_lineage_page_shows_every_group_and_asset(up, tmp_path):
     picture = PICTURE if os.environ.get("SMARTMAINT_PICTURE_OF") else tmp_path / "lineage.png"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1900, "height": 800})
+        page = browser.new_page(viewport={"width": 2000, "height": 1100})
         page.goto(f"{up.url}/asset-groups", wait_until="domcontentloaded")
         for group in GROUPS:
             page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
         page.keyboard.press("Alt+e")  # expands all groups
         for asset in ("readings", "forecasts", "work_orders"):
             page.get_by_text(asset, exact=True).first.wait_for(timeout=60_000)
-        page.wait_for_timeout(2_000)  # the layout moves for a moment
+        page.wait_for_timeout(8_000)  # the layout settles, and each asset asks for its state
         page.screenshot(path=picture)
         browser.close()
     assert picture.stat().st_size > 20_000
