@@ -119,6 +119,12 @@ def test_no_readings_have_no_windows():
     assert features(readings({}), MACHINES).is_empty()
 
 
+def test_values_at_both_ends_a_microsecond_apart_are_described_too():
+    frame = features(readings({0.0: -1e12, 1 / 6e7: 1e12}))
+    assert frame["std"].item() == pytest.approx(1e12 * 2**0.5)
+    assert frame["slope_per_h"].item() == pytest.approx(2e12 * 3.6e9)
+
+
 VALUES = st.floats(-1e12, 1e12) | st.sampled_from([1e12, -1e12, 0.0]) | st.floats(-10, 10)
 
 

@@ -186,6 +186,20 @@ def test_a_row_of_many_values_lands_if_any_of_them_does():
     )
 
 
+def test_a_cell_that_was_no_value_is_counted_with_the_rows_that_break_a_rule(tmp_path: Path):
+    row = "pump-1,v,2026-01-05T0{}:00:00Z,{}\n".format
+    text = "machine_id,sensor,recorded_at,value\n" + row(0, 1) + row(1, "high") + row(2, 1e13) + row(3, "")
+    (tmp_path / "monday.csv").write_text(text)
+    landing = land(read_long_table(tmp_path / "monday.csv", source="plant"))
+    assert landing.rejected.select("batch_row", "found").sort("batch_row").rows() == [
+        (1, "high"),
+        (2, "10000000000000.0"),
+    ]
+    assert landing.receipt == Receipt(
+        files=1, rows_read=4, rows_landed=1, rows_quarantined=2, rows_empty=1, values_landed=1, values_quarantined=2
+    )
+
+
 def test_receipts_add_up_field_by_field():
     assert Receipt(1, 0, 0, 5, 3, 1, 1) + Receipt(1, 1, 0, 2, 0, 2) == Receipt(2, 1, 0, 7, 3, 3, 1)
 
