@@ -91,10 +91,12 @@ def test_an_episode_tells_its_worst_its_mean_and_the_sensor_that_led():
     assert (row["threshold"], row["rules_version"], row["kind"]) == (0.9, RULES.version, "anomaly")
 
 
-def test_machines_raise_alarms_of_their_own():
-    names = ["plant.pump-1", "plant.pump-2"]
-    mixed = pl.concat([scores(course, machine_id=name) for course, name in zip(["XX", "XXX"], names, strict=True)])
-    assert episodes(mixed)["machine_id"].to_list() == ["plant.pump-2"]
+@pytest.mark.parametrize(
+    ("one", "other", "alarmed"), [("XX", "XXX", ["plant.pump-2"]), ("XX", "XX", []), ("X", "XX", [])]
+)
+def test_exceedances_of_one_machine_do_not_count_for_another(one, other, alarmed):
+    both = pl.concat([scores(one, machine_id="plant.pump-1"), scores(other, machine_id="plant.pump-2")])
+    assert episodes(both)["machine_id"].to_list() == alarmed
 
 
 def test_episodes_have_ids_of_their_own():

@@ -149,6 +149,7 @@ def test_healthy_windows_not_seen_before_score_high_about_as_rarely_as_they_shou
         matrix(np.random.default_rng(77).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (400, 4)))
     )
     assert scores["score"].is_between(0, 1).all()
+    assert scores["isolation_score"].mean() == pytest.approx(0.5, abs=0.05)
     assert (scores["score"] > 0.9).mean() < 0.2
     assert (scores["score"] > 0.999).mean() < 0.02
     assert (scores["deviating_sensors"] == 0).mean() > 0.95

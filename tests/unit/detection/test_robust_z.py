@@ -43,6 +43,10 @@ def test_in_a_constant_column_any_change_is_far_but_finite(level):
     assert 10 < z.z(np.array([[level + max(abs(level), 1.0) * 0.1]])).item() <= 50
 
 
+def test_in_a_constant_column_a_change_of_rounding_is_no_deviation():
+    assert abs(RobustZ.fit(np.full((60, 1), 5.0)).z(np.array([[5.0001]])).item()) < 1
+
+
 VALUE = st.floats(-1e12, 1e12) | st.sampled_from([np.nan, -np.inf])
 
 
