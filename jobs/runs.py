@@ -1,5 +1,6 @@
 """Starting jobs through Dagster from the command line, in this process, on the home's own instance."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import dagster as dg
 
 from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
+from jobs.recovery import PROCESS_TAG, end_dead_runs, remove_temporary_files
 from resources.clock import Clock
 from resources.home import Home
 
@@ -79,6 +81,7 @@ class Runner:
             run_config=config,
             instance=self._instance,
             partition_key=source,
+            tags={PROCESS_TAG: str(os.getpid())},
             asset_selection=[dg.AssetKey(name) for name in select] if select else None,
             raise_on_error=False,
         )
@@ -94,10 +97,12 @@ class Runner:
 
 @contextmanager
 def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
-    """A runner on a home, prepared first."""
+    """A runner on a home, prepared first and freed of what killed processes left."""
     home = Home(root)
     home.prepare()
+    remove_temporary_files(root)
     with dg.DagsterInstance.from_config(str(root)) as instance:
+        end_dead_runs(instance)
         yield Runner(home, instance, at=at)
 
 

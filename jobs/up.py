@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
+
 from jobs.failures import CommandError
+from jobs.recovery import end_dead_runs, remove_temporary_files
 from resources.settings import REPOSITORY, for_child
 
 GRACE_S = 20.0
@@ -32,6 +35,9 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
             raise CommandError(
                 f"port {port} is in use; stop what listens there, or choose another with --port"
             ) from None
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        end_dead_runs(instance)
+    remove_temporary_files(home)
     children: list[subprocess.Popen[bytes]] = []
     asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]

@@ -1,0 +1,45 @@
+"""A warm process to break, a ledger to count in, and how much of all that is tried."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults.ledger import Ledger
+from faults.story import Twins
+from faults.warm import Warm
+
+LEDGER = pytest.StashKey[Ledger]()
+TABLE = "SMARTMAINT_FAULTS_TABLE"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEDGER] = Ledger()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    process = Warm(tmp_path_factory.mktemp("warm"))
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def twins(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Twins:
+    return Twins(warm, tmp_path_factory.mktemp("twins"), {})
+
+
+@pytest.fixture(scope="session")
+def ledger(pytestconfig: pytest.Config) -> Ledger:
+    return pytestconfig.stash[LEDGER]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ledger = config.stash[LEDGER]
+    if not ledger.lines:
+        return
+    terminalreporter.section("faults")
+    for line in ledger.rendered().splitlines()[8:]:
+        terminalreporter.write_line(line)
+    if TABLE in os.environ:
+        Path(os.environ[TABLE]).write_text(ledger.rendered())

@@ -1,0 +1,73 @@
+"""The table of faults: what was tried how often, what it cost, and whether anybody had to help."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from faults.invariants import Findings
+
+TABLE = """\
+# Faults that were provoked, and what they cost
+
+Printed by `make faults`: every try breaks a real home (a process killed, a disk filled, a file cut), lets the product
+recover by one further plain `smartmaint run` or a restart of `smartmaint up`, and holds `tests/faults/invariants.py`
+against what is there. A try counts only if the fault met a change in flight. `lost` and `doubled` count files and
+readings over all tries.
+
+| Fault | Tries | Lost | Doubled | Healed by itself |
+|---|---:|---:|---:|---|
+"""
+
+
+@dataclass
+class Line:
+    """Attributes:
+    tries: Tries in which the fault met a change in flight.
+    lost: Files and readings that were nowhere afterwards.
+    doubled: Readings that were there more than once.
+    unhealed: Tries after which a rule was broken.
+    """
+
+    tries: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unhealed: int = 0
+
+
+@dataclass
+class Ledger:
+    """Counts by fault, in the order in which the faults were first tried."""
+
+    lines: dict[str, Line] = field(default_factory=dict)
+
+    def note(self, fault: str, findings: Findings) -> None:
+        """Count one try."""
+        line = self.lines.setdefault(fault, Line())
+        line.tries += 1
+        line.lost += findings.lost
+        line.doubled += findings.doubled
+        line.unhealed += bool(findings)
+
+    def rendered(self) -> str:
+        return TABLE + "".join(_row(fault, line) for fault, line in sorted(self.lines.items()))
+
+    def saved(self) -> str:
+        return json.dumps({fault: vars(line) for fault, line in self.lines.items()}, indent=1, sort_keys=True)
+
+
+def read(paths: Iterable[Path]) -> Ledger:
+    """Ledgers of several sessions as one."""
+    whole = Ledger()
+    for path in paths:
+        told: Mapping[str, Mapping[str, int]] = json.loads(path.read_text())
+        for fault, counts in told.items():
+            line = whole.lines.setdefault(fault, Line())
+            for name, count in counts.items():
+                setattr(line, name, getattr(line, name) + count)
+    return whole
+
+
+def _row(fault: str, line: Line) -> str:
+    healed = "yes" if not line.unhealed else f"not in {line.unhealed}"
+    return f"| {fault} | {line.tries} | {line.lost} | {line.doubled} | {healed} |\n"
