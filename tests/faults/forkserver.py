@@ -31,7 +31,12 @@ HEAVY = (
 shim = ctypes.CDLL(os.environ["FAULTS_SHIM"])
 shim.faults_arm.restype = ctypes.c_void_p
 shim.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
-for name, kind in (("calls", ctypes.c_long), ("fired", ctypes.c_int), ("what", ctypes.c_char_p), ("path", ctypes.c_char_p)):
+for name, kind in (
+    ("calls", ctypes.c_long),
+    ("fired", ctypes.c_int),
+    ("what", ctypes.c_char_p),
+    ("path", ctypes.c_char_p),
+):
     getattr(shim, f"faults_{name}").restype = kind
     getattr(shim, f"faults_{name}").argtypes = [ctypes.c_void_p]
 armed: dict[int, int] = {}

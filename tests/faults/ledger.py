@@ -1,9 +1,6 @@
 """The table of faults: what was tried how often, what it cost, and whether anybody had to help."""
 
-import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from faults.invariants import Findings
 
@@ -41,31 +38,16 @@ class Ledger:
 
     lines: dict[str, Line] = field(default_factory=dict)
 
-    def note(self, fault: str, findings: Findings) -> None:
-        """Count one try."""
+    def note(self, fault: str, findings: Findings, *, tries: int = 1) -> None:
+        """Count one look at a home, after one fault or several of a kind."""
         line = self.lines.setdefault(fault, Line())
-        line.tries += 1
+        line.tries += tries
         line.lost += findings.lost
         line.doubled += findings.doubled
         line.unhealed += bool(findings)
 
     def rendered(self) -> str:
         return TABLE + "".join(_row(fault, line) for fault, line in sorted(self.lines.items()))
-
-    def saved(self) -> str:
-        return json.dumps({fault: vars(line) for fault, line in self.lines.items()}, indent=1, sort_keys=True)
-
-
-def read(paths: Iterable[Path]) -> Ledger:
-    """Ledgers of several sessions as one."""
-    whole = Ledger()
-    for path in paths:
-        told: Mapping[str, Mapping[str, int]] = json.loads(path.read_text())
-        for fault, counts in told.items():
-            line = whole.lines.setdefault(fault, Line())
-            for name, count in counts.items():
-                setattr(line, name, getattr(line, name) + count)
-    return whole
 
 
 def _row(fault: str, line: Line) -> str:

@@ -46,6 +46,13 @@ def put(*paths: Path, source: str = "line", readings: pl.DataFrame | None = None
     return Put({source: {content(path) for path in paths}}, readings)
 
 
+def copied(home: Path, to: Path) -> Path:
+    """A copy of a home that stands on its own: `dagster.yaml` names absolute paths, and would name the first one's."""
+    shutil.copytree(home, to)
+    Home(to).prepare()
+    return to
+
+
 @dataclass
 class Twins:
     """Homes that took the same originals undisturbed, made once for each set of originals."""

@@ -2,17 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from faults.invariants import Findings
 from faults.ledger import Ledger
-from faults.story import DAY, HOT, REGISTER, Twins, expected, put, recovered
+from faults.story import DAY, HOT, Twins, copied, expected, put, recovered
 from faults.warm import Act, Fault, Outcome, Warm
-
-from resources.home import Home
 
 ALL = os.environ.get("SMARTMAINT_FAULTS") == "all"
 KILLS = {Act.KILL_BEFORE: "before", Act.KILL_AFTER: "in the middle of"}
@@ -41,21 +38,7 @@ class Scene:
     def stage(self, home: Path) -> None:
         shutil.rmtree(home, ignore_errors=True)
         if self.before is not None:
-            shutil.copytree(self.before, home)
-
-
-@pytest.fixture(scope="session")
-def before(warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the file, a home that is prepared, and one into which the file was imported."""
-    folder = tmp_path_factory.mktemp("before")
-    HOT.write_parquet(folder / "hot.parquet")
-    prepared = Home(folder / "prepared")
-    prepared.prepare()
-    prepared.machines.write_text(REGISTER)
-    shutil.copytree(prepared.root, folder / "imported")
-    done = warm.smartmaint(folder / "imported", "import", "readings", str(folder / "hot.parquet"), "--source", "line")
-    assert done.status == 0, done.output
-    return folder
+            copied(self.before, home)
 
 
 @pytest.fixture(params=["import", "run", "import, Dagster", "run, Dagster"])
@@ -96,17 +79,16 @@ def changes(scene: Scene, home: Path, warm: Warm) -> int:
     return outcome.calls
 
 
-def tries(scene: Scene, home: Path, warm: Warm, *, most: int, phase: int) -> Iterator[int]:
+def spread(last: int, *, most: int, phase: float) -> range:
     """Evenly spread numbers from 1 to the last change; every one where `most` allows."""
-    last = changes(scene, home, warm)
     step = max(1, last // most)
-    return iter(range(1 + phase % step, last + 1, step))
+    return range(1 + int(phase * step), last + 1, step)
 
 
 def all_healed(scene: Scene, home: Path, warm: Warm, twins: Twins, ledger: Ledger, *, most: int) -> None:
-    broken = []
+    broken, last = [], changes(scene, home, warm)
     for act, told in KILLS.items():
-        for at in tries(scene, home, warm, most=most, phase=7 * act):
+        for at in spread(last, most=most, phase=act / 4):
             outcome = killed(scene, home, warm, at=at, act=act)
             if not outcome.fired:  # a run differs by a few changes from the one that was counted
                 continue
