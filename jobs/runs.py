@@ -12,6 +12,8 @@ import dagster as dg
 
 from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
+from jobs.disk import told_full
+from jobs.failures import CommandError
 from jobs.recovery import PROCESS_TAG, end_dead_runs, remove_temporary_files
 from resources.clock import Clock
 from resources.home import Home
@@ -91,19 +93,30 @@ class Runner:
             source=source,
             seconds=time.monotonic() - begun,
             assets={_name(event): _plain(event) for event in result.get_asset_materialization_events()},
-            failures=[_told(event) for event in result.get_step_failure_events()],
+            failures=[
+                told_full(told, self._home.root) or told for told in map(_told, result.get_step_failure_events())
+            ],
         )
 
 
 @contextmanager
 def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
-    """A runner on a home, prepared first and freed of what killed processes left."""
+    """A runner on a home, prepared first and freed of what killed processes left.
+
+    Raises:
+        CommandError: The disk is full.
+    """
     home = Home(root)
-    home.prepare()
-    remove_temporary_files(root)
-    with dg.DagsterInstance.from_config(str(root)) as instance:
-        end_dead_runs(instance)
-        yield Runner(home, instance, at=at)
+    try:
+        home.prepare()
+        remove_temporary_files(root)
+        with dg.DagsterInstance.from_config(str(root)) as instance:
+            end_dead_runs(instance)
+            yield Runner(home, instance, at=at)
+    except Exception as error:
+        if full := told_full(error, root):
+            raise CommandError(full) from None
+        raise
 
 
 def _name(event: dg.DagsterEvent) -> str:

@@ -1,5 +1,6 @@
 """The inbox: files that arrived, the archive they go to, the quarantine of those that cannot be used."""
 
+import errno
 import hashlib
 import json
 import os
@@ -190,8 +191,13 @@ def _keep_original(path: Path, folder: Path) -> None:
     if original.exists():
         return
     if not path.is_symlink():
-        os.link(path, original)
-        return
+        try:
+            os.link(path, original)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # an inbox on a disk of its own cannot share the bytes: they are copied
+                raise
+        else:
+            return
     part = folder / ".original.part"  # of a link the bytes are kept, not the link
     shutil.copyfile(path, part)
     with part.open("rb") as file:

@@ -37,7 +37,7 @@ def test_files_of_changed_shape_land_together_or_are_refused_naming_the_differen
     folder.mkdir()
     WHOLE_NUMBERS.write_parquet(folder / "0.parquet")
     landed = [WHOLE_NUMBERS.with_columns(pl.col("value").cast(pl.Float64))]
-    for place, (name, change) in enumerate(WIDENED.items(), start=1):
+    for place, change in enumerate(WIDENED.values(), start=1):
         rows = change(DECIMALS.with_columns(machine_id=pl.lit(f"pump-{place}")))
         rows.write_parquet(folder / f"{place}.parquet")
         landed.append(rows.select(pl.col(WHOLE_NUMBERS.columns)).cast({"value": pl.Float64, "machine_id": pl.String}))

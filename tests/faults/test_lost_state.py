@@ -1,10 +1,11 @@
 """Dagster's own memory is lost: cursors, ticks, runs, the list of sources. The lake alone says what is done."""
 
+import os
 import shutil
 
 import pytest
 from faults.invariants import examine
-from faults.story import DAY, HOT, copied, expected, put
+from faults.story import DAY, HOT, LONG_AGO_S, copied, expected, put
 from homes import telemetry
 
 from pipelines.contracts.vocabulary import TABLES
@@ -22,13 +23,16 @@ def test_what_is_lost_is_made_again_and_nothing_lands_twice(lost, before, tmp_pa
     place = home / lost
     place.unlink() if place.is_file() else shutil.rmtree(place)
     versions = {table: lake.version(table) for table in TABLES}
-    shutil.copy(before / "hot.parquet", home / "landing" / "line" / "sent-again.parquet")
+    again = home / "landing" / "line" / "sent-again.parquet"
+    shutil.copy(before / "hot.parquet", again)
+    os.utime(again, (LONG_AGO_S, LONG_AGO_S))  # nobody writes to it any more
     file = tmp_path / "later.parquet"
     LATER.write_parquet(file)
     done = warm.smartmaint(home, "run", "--day", DAY)
     assert done.status == 0, done.output
     assert {table: lake.version(table) for table in TABLES} == versions, "what is done was done again"
-    Inbox(root=str(home)).put(file, source="line")
+    arrived = home / "landing" / Inbox(root=str(home)).put(file, source="line")
+    os.utime(arrived, (LONG_AGO_S, LONG_AGO_S))  # nobody writes to it any more
     done = warm.smartmaint(home, "run", "--day", DAY)
     assert done.status == 0, done.output
     told = put(before / "hot.parquet", file, readings=expected(HOT, LATER))
