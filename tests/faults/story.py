@@ -63,11 +63,16 @@ class Twins:
     folder: Path
     made: dict[tuple[str, ...], Path]
 
-    def of(self, root: Path) -> Path:
-        """A fresh home fed with the archived originals of another, in the order in which they landed."""
+    def of(self, root: Path, *, day: str | None = DAY) -> Path:
+        """A fresh home fed with the archived originals of another, in the order in which they landed.
+
+        Args:
+            root: The other home.
+            day: At whose end the clock stands; None for the present.
+        """
         home = Home(root)
         originals = landed_in_order(home)
-        told = (home.machines.read_text(), *(f"{source}/{batch}" for source, batch in originals))
+        told = (str(day), home.machines.read_text(), *(f"{source}/{batch}" for source, batch in originals))
         if told not in self.made:
             twin = Home(self.folder / f"twin-{len(self.made)}")
             twin.prepare()
@@ -78,7 +83,7 @@ class Twins:
                 arrived = twin.landing / Inbox(root=str(twin.root)).put(copy, source=source)
                 os.utime(arrived, (LONG_AGO_S + place, LONG_AGO_S + place))  # taken in this order, and at once
             if originals:
-                done = self.warm.smartmaint(twin.root, "run", "--day", DAY)
+                done = self.warm.smartmaint(twin.root, "run", *(("--day", day) if day else ()))
                 assert done.status == 0, done.output
             self.made[told] = twin.root
         return self.made[told]
