@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from resources.inbox import Inbox, sha256
-from resources.lake import Lake, Span, redo_on_conflict
+from resources.lake import Lake, redo_on_conflict
+from resources.spans import Span
 
 if TYPE_CHECKING:
     from pipelines.importers.parsed import Parsed
