@@ -1,23 +1,19 @@
 """State detection: features become scores, scores become alarms."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date
+from assets.partitions import SOURCES
+from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.lake import Lake, Taken
 from resources.model_store import ModelStore
 from resources.spans import Span, all_time, at_moment, since
 
-KINDS = {"polars", "deltalake"}
 
-
-@dg.asset(
-    group_name="detection", partitions_def=SOURCES, deps=["window_features", "machines"], owners=OWNERS, kinds=KINDS
-)
-def baselines(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
+def baselines(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
     """The healthy span of each machine, declared or assumed, and what its sensors did in it."""
     from pipelines.detection import reference
 
@@ -41,10 +37,7 @@ def baselines(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRe
     )
 
 
-@dg.asset(
-    group_name="detection", partitions_def=SOURCES, deps=["window_features", "baselines"], owners=OWNERS, kinds=KINDS
-)
-def data_quality(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
+def data_quality(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
     """Sensors that fell silent or stand still, in windows that are over."""
     from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.detection import quality
@@ -65,13 +58,6 @@ def data_quality(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materializ
     return bring_up_to_date(context, lake, "data_quality", inputs=inputs, compute=compute, definition=quality.VERSION)
 
 
-@dg.asset(
-    group_name="detection",
-    partitions_def=SOURCES,
-    deps=["window_features", "baselines"],
-    owners=OWNERS,
-    kinds={"scikitlearn", *KINDS},
-)
 def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> dg.MaterializeResult[Any]:
     """Robust z and isolation forest of each machine, calibrated on its healthy span to [0, 1]."""
     from pipelines.changes import machines_that_differ, touched_windows
@@ -103,10 +89,7 @@ def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelS
     )
 
 
-@dg.asset(
-    group_name="detection", partitions_def=SOURCES, deps=["anomaly_scores", "data_quality"], owners=OWNERS, kinds=KINDS
-)
-def exceedances(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
+def exceedances(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
     """Windows that count towards an alarm, each going on with the run before it; refolded from where it changed."""
     from pipelines.changes import earliest
     from pipelines.detection.exceedances import LOOK_BACK, RULES, beyond
@@ -129,10 +112,7 @@ def exceedances(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materialize
     return bring_up_to_date(context, lake, "exceedances", inputs=inputs, compute=compute, definition=RULES.version)
 
 
-@dg.asset(
-    group_name="detection", partitions_def=SOURCES, deps=["exceedances", "anomaly_scores"], owners=OWNERS, kinds=KINDS
-)
-def alarms(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
+def alarms(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
     """Episodes: k of n windows beyond the threshold, silent or stuck raise one, a quiet gap ends it."""
     from pipelines.changes import earliest
     from pipelines.detection import alarms as episodes
@@ -159,3 +139,25 @@ def alarms(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResul
     return bring_up_to_date(
         context, lake, "alarms", inputs=inputs, compute=compute, definition=RULES.version, figure=episode_bars
     )
+
+
+BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
+    baselines: ["window_features", "machines"],
+    data_quality: ["window_features", "baselines"],
+    anomaly_scores: ["window_features", "baselines"],
+    exceedances: ["anomaly_scores", "data_quality"],
+    alarms: ["exceedances", "anomaly_scores"],
+}
+
+
+@dg.multi_asset(
+    name="detection",
+    specs=specs_of("detection", BODIES, kinds={"scikitlearn", "polars", "deltalake"}),
+    partitions_def=SOURCES,
+    can_subset=True,
+)
+def detection(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> Iterator[dg.MaterializeResult[Any]]:
+    """What is healthy, what is not, and when that is an alarm."""
+    for body in BODIES:
+        if dg.AssetKey(body.__name__) in context.selected_asset_keys:
+            yield body(context, lake, models)

@@ -1,24 +1,16 @@
 """Health assessment: alarms become verdicts, features become health."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date
+from assets.partitions import SOURCES
+from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.lake import Lake, Taken
 from resources.spans import Span, all_time, at_moment
 
-KINDS = {"polars", "deltalake"}
 
-
-@dg.asset(
-    group_name="health",
-    partitions_def=SOURCES,
-    deps=["alarms", "anomaly_scores", "window_features", "machines"],
-    owners=OWNERS,
-    kinds=KINDS,
-)
 def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
     """Which alarms to believe: declarative rules over the evidence of each episode, every reason kept."""
     from pipelines.changes import earliest, machines_that_differ
@@ -52,13 +44,6 @@ def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRes
     )
 
 
-@dg.asset(
-    group_name="health",
-    partitions_def=SOURCES,
-    deps=["window_features", "anomaly_scores", "machines", "baselines"],
-    owners=OWNERS,
-    kinds=KINDS,
-)
 def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
     """How far each machine is from each declared end of life: 1 is as new, 0 is the threshold."""
     from pipelines.changes import machines_that_differ, touched_windows
@@ -79,3 +64,22 @@ def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materializ
         return Update(index(*windows, *(lake.read(name, source=source) for name in inputs[2:])), spans)
 
     return bring_up_to_date(context, lake, "health_index", inputs=inputs, compute=compute, figure=health_lines)
+
+
+BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
+    verdicts: ["alarms", "anomaly_scores", "window_features", "machines"],
+    health_index: ["window_features", "anomaly_scores", "machines", "baselines"],
+}
+
+
+@dg.multi_asset(
+    name="health",
+    specs=specs_of("health", BODIES, kinds={"polars", "deltalake"}),
+    partitions_def=SOURCES,
+    can_subset=True,
+)
+def health(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[dg.MaterializeResult[Any]]:
+    """Which alarms to believe, and how far each machine is from its end of life."""
+    for body in BODIES:
+        if dg.AssetKey(body.__name__) in context.selected_asset_keys:
+            yield body(context, lake)

@@ -1,5 +1,6 @@
 """What every derived table does: take what changed, compute, replace, note, tell. The formulas are elsewhere."""
 
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from assets.partitions import OWNERS
 from resources.differences import Difference, Shape
 from resources.lake import Lake, Taken, redo_on_conflict
 from resources.spans import Span
@@ -77,6 +79,7 @@ def bring_up_to_date(
     done = redo_on_conflict(step)
     read = lake.rows_read - read_before
     return dg.MaterializeResult(
+        asset_key=table,
         metadata={
             "dagster/row_count": lake.count(table, source=source),
             "dagster/column_schema": _table_schema(contract),
@@ -86,8 +89,34 @@ def bring_up_to_date(
             **(_revised(done[1], shape_of(contract)) if done else {}),
             **_plot(context, lake, table, source, shape_of(contract)["time"], figure),
             **(done[0].facts if done else {}),
-        }
+        },
     )
+
+
+def specs_of(group: str, bodies: Mapping[Callable[..., Any], Sequence[str]], **shared: Any) -> list[dg.AssetSpec]:
+    """Assets that one step brings up to date, one after the other.
+
+    A step of Dagster's costs more than most of these tables do, so those of a group share one. Each stays an asset with
+    its own lineage, metadata and history, and can be chosen alone.
+
+    Args:
+        group: Name of the group.
+        bodies: What each asset depends on, by the function that brings it up to date: its name is the asset's, its
+            docstring the description.
+        shared: Further attributes of all.
+    """
+    return [
+        dg.AssetSpec(
+            body.__name__,
+            group_name=group,
+            deps=deps,
+            owners=OWNERS,
+            description=inspect.getdoc(body),
+            skippable=True,
+            **shared,
+        )
+        for body, deps in bodies.items()
+    ]
 
 
 def _plot(

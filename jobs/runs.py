@@ -60,6 +60,7 @@ class Runner:
         source: str | None = None,
         files: Sequence[str] | None = None,
         select: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Ran:
         """Execute a job and wait for it.
 
@@ -68,6 +69,7 @@ class Runner:
             source: Partition, made known to Dagster where it is new.
             files: What the landing step takes, below the inbox folder; None for whatever waits.
             select: Assets of the job; None for all.
+            tags: Of the run.
         """
         if source is not None:
             self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
@@ -79,6 +81,7 @@ class Runner:
             run_config=config,
             instance=self._instance,
             partition_key=source,
+            tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in select] if select else None,
             raise_on_error=False,
         )

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
@@ -18,7 +19,9 @@ Keep = Callable[[str, Callable[[], MachineModel]], MachineModel]
 Read = Callable[[str, datetime, datetime], pl.DataFrame]
 """Window features of one machine in a span."""
 
-SCORES = ("score", "robust_z_score", "isolation_score", "top_sensor", "top_z", "deviating_sensors")
+NUMBERS = ("score", "robust_z_score", "isolation_score", "top_z", "deviating_sensors")
+WORDS = ("top_sensor", "model_version")
+SCORES = (*NUMBERS, "top_sensor")
 
 
 class BaselineMovedError(RuntimeError):
@@ -47,13 +50,26 @@ def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.D
     Returns:
         Columns of `anomaly_scores` without `day` and `run_id`, in order of machine and time.
     """
-    frames = [
-        _scored(matrix, models.get(machine_id)).with_columns(machine_id=pl.lit(machine_id))
-        for machine_id, matrix in machine_matrices(features).items()
-    ]
-    if not frames:
+    matrices = machine_matrices(features)
+    if not matrices:
         return empty(ANOMALY_SCORES).drop("day", "run_id")
-    return pl.concat(frames).with_columns(source=pl.lit(features["source"][0]))
+    said = [_said(matrix, models.get(machine_id)) for machine_id, matrix in matrices.items()]
+    schema = empty(ANOMALY_SCORES).schema
+    scores = pl.concat([matrix.windows for matrix in matrices.values()]).with_columns(
+        pl.Series("machine_id", np.repeat(list(matrices), [matrix.windows.height for matrix in matrices.values()])),
+        *(
+            pl.Series(name, np.concatenate([own[name] for own in said]), schema[name], nan_to_null=True)
+            for name in NUMBERS
+        ),
+        *(pl.Series(name, [word for own in said for word in own[name]], schema[name]) for name in WORDS),
+        source=pl.lit(features["source"][0]),
+    )
+    running = pl.col("state").is_in(SCORED_STATES)
+    otherwise = pl.when(pl.col("model_version").is_null()).then(pl.lit("no_baseline"))
+    return scores.with_columns(
+        *(pl.when(running).then(pl.col(name)).alias(name) for name in SCORES),
+        reason=pl.when(running).then(otherwise).otherwise(pl.lit("not_running")),
+    )
 
 
 def _fit(row: Mapping[str, Any], read: Read) -> MachineModel:
@@ -67,18 +83,10 @@ def _fit(row: Mapping[str, Any], read: Read) -> MachineModel:
     return MachineModel.fit(healthy)
 
 
-def _scored(matrix: Matrix, fitted: Fitted | None) -> pl.DataFrame:
-    version, model = fitted if fitted else (None, None)
-    said = dict.fromkeys(SCORES) if model is None else model.scores(matrix)
-    schema = empty(ANOMALY_SCORES).schema
-    scores = matrix.windows.with_columns(
-        pl.Series(name, [None] * matrix.windows.height if values is None else values, schema[name])
-        for name, values in said.items()
-    )
-    running = pl.col("state").is_in(SCORED_STATES)
-    otherwise = pl.lit("no_baseline" if model is None else None, pl.String)
-    return scores.with_columns(
-        *(pl.when(running).then(pl.col(name)).alias(name) for name in SCORES),
-        reason=pl.when(running).then(otherwise).otherwise(pl.lit("not_running")),
-        model_version=pl.lit(version, pl.String),
-    )
+def _said(matrix: Matrix, fitted: Fitted | None) -> dict[str, Any]:
+    """What the machine's model says of every window: NaN and None without one."""
+    n = matrix.windows.height
+    if fitted is None:
+        return {**dict.fromkeys(NUMBERS, np.full(n, np.nan)), **dict.fromkeys(WORDS, [None] * n)}
+    version, model = fitted
+    return {**model.scores(matrix), "model_version": [version] * n}
