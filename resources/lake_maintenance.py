@@ -6,6 +6,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import dagster as dg
+import polars as pl
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 
 from resources.lake import redo_on_conflict
@@ -24,6 +26,24 @@ class LakeMaintenance(dg.ConfigurableResource["LakeMaintenance"]):
         """Versions since the table was last compacted."""
         delta = self._open(table)
         return delta.version() - (delta.transaction_version(COMPACTED) or 0)
+
+    def damage(self, table: str) -> str | None:
+        """What is wrong with a table: no log that can be read, or files it names that are gone or cut short."""
+        if not DeltaTable.is_deltatable(f"{self.root}/{table}"):
+            return "there is no table"
+        try:
+            files = self._files(table).select("path", "size_bytes").rows()
+        except Exception as error:  # deltalake has no common type for a log it cannot read
+            return f"its log cannot be read: {str(error).splitlines()[0]}"
+        paths = [(Path(self.root, table, unquote(name)), size) for name, size in files]
+        broken = [path for path, size in paths if not path.exists() or path.stat().st_size != size]
+        return f"{len(broken)} of {len(files)} files are gone or cut short, such as {broken[0]}" if broken else None
+
+    def newest(self, table: str, column: str) -> datetime | None:
+        """Highest value of a column of moments, by the statistics in the log; None where it tells none."""
+        files = self._files(table)
+        highest = files[f"max.{column}"].max() if f"max.{column}" in files.columns else None
+        return highest if isinstance(highest, datetime) else None
 
     def compact(self, table: str) -> dict[str, int]:
         """Merge small files, then check-point the log and drop the part of it that is older than its retention.
@@ -71,6 +91,9 @@ class LakeMaintenance(dg.ConfigurableResource["LakeMaintenance"]):
         redo_on_conflict(lambda: self._vacuumed(table, hours, dry_run=False))
         gone = [size for name, size in sizes.items() if not Path(self.root, table, name).exists()]
         return Removed(len(gone), sum(gone))
+
+    def _files(self, table: str) -> pl.DataFrame:
+        return pl.DataFrame(pa.table(self._open(table).get_add_actions(flatten=True)))
 
     def _merged(self, table: str) -> dict[str, int]:
         delta = self._open(table)  # as it is at this try
