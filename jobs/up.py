@@ -13,6 +13,7 @@ from types import FrameType
 from jobs.doctor import examine
 from jobs.failures import CommandError
 from jobs.lock import hold, sign
+from jobs.output import shown
 from resources.settings import REPOSITORY, for_child
 
 GRACE_S = 20.0
@@ -28,7 +29,7 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
     """
     lock = hold(home)
     for found in examine(home, mend=True, starts=True):
-        told(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}")
+        told(shown(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}"))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -153,6 +153,23 @@ def test_compactions_beside_live_writers_lose_and_double_nothing(lake, care):
     assert sorted(lake.read("features").select("source", "value").rows()) == [("a", 11.0)] * 3 + [("b", 11.0)] * 3
 
 
+def test_a_merge_of_files_that_are_replaced_meanwhile_is_done_again(lake, care):
+    for hour in range(3):
+        lake.append("features", rows({hour: 1.0}, batch=f"b{hour}"), source="a", batches=[f"b{hour}"], seq=hour)
+    rivals = [lambda: put(lake, {0: 7.0})]
+
+    class Late(LakeMaintenance):
+        def _open(self, table: str) -> DeltaTable:
+            delta = super()._open(table)
+            while rivals:
+                rivals.pop()()
+            return delta
+
+    Late(root=lake.root).compact("features")
+    assert held(lake) == {0: 7.0}
+    assert care.commits_since_compaction("features") == 0
+
+
 # --- vacuum
 
 
