@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -133,6 +134,26 @@ def sql(
         writer.writerows(answer.rows)
     else:
         print_table(f"{len(answer.rows)} rows", answer.columns, answer.rows)
+
+
+@app.command()
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend/--check", help="Mend what is safe to mend, or only tell.")] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What is wrong with a home: dead runs, leftovers, catalog, tables, disk, clock, inbox, files people edit."""
+    from jobs.doctor import examine
+
+    with _stated():
+        findings = examine(_root(home), mend=mend)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(each.state, each.check, each.what, each.where, each.remedy) for each in findings]
+        print_table("findings", ["", "check", "found", "where", "remedy"], rows)
+    if any(finding.state == "open" for finding in findings):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -93,6 +93,14 @@ class Home:
     def crew(self) -> Path:
         return self.root / "crew.toml"
 
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.toml"
+
+    @property
+    def compute_logs(self) -> Path:
+        return self.root / "dagster" / "logs"  # as in dagster.yaml
+
     def prepare(self) -> None:
         """Make the home ready: folders, `dagster.yaml`, register files, every table. Done again, it changes nothing.
 

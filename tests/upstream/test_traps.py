@@ -235,6 +235,45 @@ def test_equal_frames_are_written_as_equal_bytes_by_polars(tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+# --- deltalake, for resources/lake_maintenance.py
+
+
+def small_files(root: Path) -> DeltaTable:
+    for value in (1.0, 2.0, 3.0):
+        write_deltalake(
+            str(root), pl.DataFrame({"value": [value]}).to_arrow(), mode="append", configuration=CONFIGURATION
+        )
+    return DeltaTable(str(root))
+
+
+def test_a_compaction_drops_the_notes_it_is_given_and_keeps_those_of_the_table(tmp_path):
+    """Why a compaction is noted by a commit of its own."""
+    delta = small_files(tmp_path)
+    delta.create_write_transaction(
+        [], "append", delta.schema(), commit_properties=CommitProperties(app_transactions=[Transaction("kept", 7)])
+    )
+    delta = DeltaTable(str(tmp_path))
+    delta.optimize.compact(commit_properties=CommitProperties(app_transactions=[Transaction("given", 1)]))
+    compacted = DeltaTable(str(tmp_path))
+    assert (compacted.transaction_version("kept"), compacted.transaction_version("given")) == (7, None)
+
+
+def test_a_compaction_is_no_change_to_the_feed(tmp_path):
+    delta = small_files(tmp_path)
+    before = delta.version()
+    assert delta.optimize.compact()["numFilesRemoved"] == 3
+    compacted = DeltaTable(str(tmp_path))
+    assert compacted.load_cdf(before + 1, compacted.version()).read_all().num_rows == 0
+
+
+def test_a_vacuum_that_is_not_full_leaves_what_a_killed_writer_left(tmp_path):
+    small_files(tmp_path)
+    (tmp_path / "orphan.parquet").write_bytes(b"x")
+    for full, found in ((False, []), (True, ["orphan.parquet"])):
+        delta = DeltaTable(str(tmp_path))
+        assert delta.vacuum(0, dry_run=True, enforce_retention_duration=False, full=full) == found
+
+
 # --- DuckDB, for resources/catalog.py
 
 
@@ -436,3 +475,19 @@ def test_a_postponed_annotation_breaks_an_asset_that_names_its_context(tmp_path)
     )
     with pytest.raises(dg.DagsterInvalidDefinitionError, match="context"):
         exec(compile(code, "scores.py", "exec"), {"__name__": "scores"})  # noqa: S102 the import works by module
+
+
+# --- Dagster, for resources/run_storage.py
+
+
+def test_a_deleted_run_leaves_its_event_file(tmp_path):
+    @dg.asset
+    def scores() -> None: ...
+
+    (tmp_path / "dagster.yaml").touch()
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        run_id = dg.materialize([scores], instance=instance).run_id
+        instance.delete_run(run_id)
+        assert instance.get_run_by_id(run_id) is None
+    (left,) = tmp_path.rglob(f"{run_id}.db")
+    assert left.stat().st_size > 100_000
