@@ -45,21 +45,24 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        # one thread at a time, as Dagster has it
-        with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
+        engine = self._engine(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)  # copes with others that do the same
+            self._initialized_dbs.add(shard)
+        # The lock is not held meanwhile, as Dagster holds it: what logs inside would wait for a handler of the log that
+        # waits for the lock. Each thread has a connection of its own, and SQLite lets one write at a time.
+        with engine.connect() as connection, connection.begin():
             yield connection
 
     def _engine(self, shard: str) -> Engine:
-        if shard not in self._engines:
-            while len(self._engines) >= MOST:
-                self._engines.popitem(last=False)[1].dispose()
-            self._engines[shard] = create_engine(
-                self.conn_string_for_shard(shard),
-                poolclass=QueuePool,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-            )
-        if shard not in self._initialized_dbs:
-            self._initdb(self._engines[shard])
-            self._initialized_dbs.add(shard)
-        self._engines.move_to_end(shard)
-        return self._engines[shard]
+        with self._db_lock:
+            if shard not in self._engines:
+                while len(self._engines) >= MOST:
+                    self._engines.popitem(last=False)[1].dispose()  # a connection in use stays whole
+                self._engines[shard] = create_engine(
+                    self.conn_string_for_shard(shard),
+                    poolclass=QueuePool,
+                    connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+                )
+            self._engines.move_to_end(shard)
+            return self._engines[shard]

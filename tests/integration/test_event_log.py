@@ -43,11 +43,14 @@ def test_no_more_databases_stay_open_than_the_newest(tmp_path):
 
 def test_threads_share_one_storage(tmp_path):
     with opened(tmp_path / "home") as instance:
-        runs = [
-            threading.Thread(target=dg.materialize, args=([number],), kwargs={"instance": instance}) for _ in range(4)
-        ]
-        for thread in runs:
+
+        def note(name: str) -> None:
+            for number in range(10):
+                instance.add_dynamic_partitions("sources", [f"{name}-{number}"])
+
+        threads = [threading.Thread(target=note, args=(f"line-{name}",)) for name in range(4)]
+        for thread in threads:
             thread.start()
-        for thread in runs:
+        for thread in threads:
             thread.join()
-        assert len(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))) == 4
+        assert len(instance.get_dynamic_partitions("sources")) == 40
