@@ -1,7 +1,6 @@
 """The matrix: a row a window, a column a sensor and statistic, holes where a sensor was silent."""
 
 import math
-
 from typing import Any
 
 import numpy as np
