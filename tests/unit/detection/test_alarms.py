@@ -92,10 +92,10 @@ def test_episodes_have_ids_of_their_own():
 
 @pytest.mark.parametrize(("kind", "value"), [("silent", None), ("stuck", 2.0)])
 def test_a_defect_of_the_data_is_an_alarm_of_its_own_that_no_model_raised(kind, value):
-    quality = pl.concat([defects("XX", kind, sensor="w"), defects(".X", kind, sensor="v")])
+    quality = pl.concat([defects("XXX", kind, sensor="w"), defects(".X", kind, sensor="v")])
     assert set(quality["value"]) == {value}
     row = episodes("XXX", quality).filter(pl.col("kind") == kind).row(0, named=True)
-    assert (row["exceedances"], row["top_sensor"], row["deviating_sensors"], row["mean_score"]) == (2, "w", 2, 1.0)
+    assert (row["exceedances"], row["top_sensor"], row["deviating_sensors"], row["mean_score"]) == (3, "w", 2, 1.0)
     assert (row["top_z"], row["threshold"], row["model_version"]) == (None, None, None)
     assert (hour_of(row["raised_at"]), row["is_open"]) == (2, True)
 
