@@ -130,7 +130,7 @@ def alarms(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -
         runs = lake.read(
             "exceedances", source=source, spans=since({name: at - LOOK_BACK for name, at in moments.items()})
         )
-        told = lake.read("alarms", source=source, where=episodes.concerned(moments))
+        told = lake.read("alarms", source=source, where=episodes.concerned(moments, newest=newest))
         retold = episodes.retold(runs, told, moments, newest=newest)
         spans = [at_moment(at, name) for name, at in retold.starts]
         return Update(retold.among(lake.read("alarms", source=source, spans=spans, time="started_at")), spans)

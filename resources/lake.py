@@ -210,7 +210,10 @@ class Lake(dg.ConfigurableResource["Lake"]):
         return found._replace(written=frame.height)
 
     def newest_moments(self, table: str, *, time: str) -> dict[str, datetime]:
-        """Newest moment of a column by source, from the log alone; sources without rows are missing."""
+        """Newest moment of a column by source, from the log alone, which cuts it to the millisecond.
+
+        Sources without rows are missing.
+        """
         files, column = self._files_of(table, None), f"max.{time}"
         if column not in files.columns:
             return {}

@@ -73,7 +73,7 @@ def predicate(spans: Sequence[Span], time: str) -> str:
     told = [_within(span, time) for span in few(spans)]
     if len(spans) > MOST_RANGES:
         told.append(f"day IN ({', '.join(repr(day.isoformat()) for day in sorted(_days(spans)))})")
-    return f"({' OR '.join(told)})"
+    return f"({' OR '.join(told) or 'false'})"
 
 
 def _days(spans: Iterable[Span]) -> set[date]:

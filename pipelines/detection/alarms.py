@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -63,14 +63,15 @@ def alarms(
     return pl.DataFrame(rows, schema=empty(ALARMS).select(columns).schema)
 
 
-def concerned(moments: Mapping[str, datetime], rules: AlarmRules = RULES) -> pl.Expr:
-    """Episodes that may say something else when windows changed: open ones, and those that reach near the change.
+def concerned(moments: Mapping[str, datetime], *, newest: datetime | None, rules: AlarmRules = RULES) -> pl.Expr:
+    """Episodes that may say something else: those that time ends or opens again, and those near windows that changed.
 
     Args:
         moments: Earliest change of each machine.
+        newest: End of the newest window of the source; it moves back when that window's readings turn out bad.
         rules: How near.
     """
-    return pl.col("is_open") | _reaches(moments, rules)
+    return (pl.col("is_open") != _is_open(newest, rules)) | _reaches(moments, rules.look_back)
 
 
 def retold(
@@ -84,7 +85,7 @@ def retold(
     """Episodes that windows changed, and those that time has ended.
 
     Args:
-        exceedances: `exceedances` contract, of the machines in `moments` from the gap and a window before the change.
+        exceedances: `exceedances` contract, of the machines in `moments` from `look_back` before the change.
         told: `alarms` contract: the episodes that are `concerned`.
         moments: Earliest change of each machine.
         newest: End of the newest window of the source.
@@ -92,24 +93,26 @@ def retold(
     """
     rows = alarms(exceedances, told, newest=newest, rules=rules)
     stood = told.select(rows.columns)
-    is_new = pl.col("alarm_id").is_in(rows["alarm_id"].implode())
-    reached = stood.filter(_reaches(moments, rules))
-    over = stood.filter(~is_new & ~_reaches(moments, rules) & pl.col("is_open"))
-    ended = over.filter(pl.col("last_at") < (newest or datetime.max.replace(tzinfo=UTC)) - rules.gap)
-    return Retold(pl.concat([rows, ended.with_columns(is_open=pl.lit(False))]), reached.filter(~is_new))
+    stood = stood.filter(~pl.col("alarm_id").is_in(rows["alarm_id"].implode()))
+    is_near, is_open = _reaches(moments, rules.gap), _is_open(newest, rules)
+    others = stood.filter(~is_near & (pl.col("is_open") != is_open)).with_columns(is_open=is_open)
+    return Retold(pl.concat([rows, others]), stood.filter(is_near))
 
 
-def _reaches(moments: Mapping[str, datetime], rules: AlarmRules) -> pl.Expr:
-    near = [
-        (pl.col("machine_id") == name) & (pl.col("last_at") >= moment - rules.gap) for name, moment in moments.items()
-    ]
+def _is_open(newest: datetime | None, rules: AlarmRules) -> pl.Expr:
+    return pl.lit(True) if newest is None else pl.col("last_at") >= newest - rules.gap
+
+
+def _reaches(moments: Mapping[str, datetime], within: timedelta) -> pl.Expr:
+    """Episodes that ended no longer than `within` before the change, or after it."""
+    near = [(pl.col("machine_id") == name) & (pl.col("last_at") >= moment - within) for name, moment in moments.items()]
     return pl.any_horizontal(pl.lit(False), *near)
 
 
 def _row(run: Mapping[str, Any], newest: datetime | None, rules: AlarmRules) -> dict[str, Any]:
     is_anomaly = run["kind"] == "anomaly"
     last_at = run["recorded_at"] + timedelta(seconds=run["window_s"])
-    lead = max(run["run_leading"], key=lambda lead: (lead["windows"], lead["sensor"]))
+    lead = max(run["run_leading"], key=lambda lead: lead["windows"])  # of several the first by name
     return {
         "source": run["source"],
         "machine_id": run["machine_id"],

@@ -19,7 +19,7 @@ SEED = 20260105
 MIN_WINDOWS = 48
 STILL = 0.01
 SCORED_STATES = ("running", "unknown")
-DEFINITION = "robust-z+isolation-forest/1"
+DEFINITION = "robust-z+isolation-forest/2"
 
 
 def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix | None:

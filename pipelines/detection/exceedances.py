@@ -12,6 +12,8 @@ import polars as pl
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.exceedances import EXCEEDANCES
 
+LONGEST_WINDOW = timedelta(hours=4)
+
 
 @dataclass(frozen=True)
 class AlarmRules:
@@ -37,14 +39,18 @@ class AlarmRules:
     def version(self) -> str:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
+    @property
+    def look_back(self) -> timedelta:
+        """How far before a window the run lies that it may go on with: the gap and the longest window."""
+        return self.gap + LONGEST_WINDOW
+
     def of(self, kind: str) -> tuple[int, int]:
         """k and n of an alarm kind."""
         return (self.k, self.n) if kind == "anomaly" else (self.k_defect, self.n_defect)
 
 
 RULES = AlarmRules()
-LOOK_BACK = RULES.gap + timedelta(hours=4)
-"""How far before a window the run lies that it may go on with: the gap and the longest window."""
+LOOK_BACK = RULES.look_back
 
 
 @dataclass(frozen=True)

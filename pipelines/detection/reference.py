@@ -152,7 +152,8 @@ def _sensors(running: Matrix) -> list[dict[str, Any]]:
     told = []
     for sensor in sorted({name.split(":")[0] for name in running.columns}):
         mean, spread = running.values[:, at[f"{sensor}:mean"]], running.values[:, at[f"{sensor}:std"]]
-        spoke = mean[np.isfinite(mean)]
+        has_spoken = np.isfinite(mean)
+        spoke = mean[has_spoken]
         if not spoke.size:
             continue
         level = float(np.median(spoke))
@@ -162,7 +163,7 @@ def _sensors(running: Matrix) -> list[dict[str, Any]]:
                 "level": level,
                 "spread": SIGMA * float(np.median(np.abs(spoke - level))),
                 "present_share": spoke.size / mean.size,
-                "still_share": float(np.isneginf(spread).mean()),
+                "still_share": float(np.isneginf(spread[has_spoken]).mean()),
             }
         )
     return told
