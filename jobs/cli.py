@@ -67,14 +67,16 @@ def import_(
 
     with _stated():
         receipt = import_files(_root(home), dataset=dataset, path=path, source=source or dataset)
-    refused = receipt.pop("refused")
+    refused, left = receipt.pop("refused"), receipt.pop("left")
     if as_json:
-        print_json({**receipt, "refused": refused})
+        print_json({**receipt, "refused": refused, "left": left})
     else:
         print_table(f"import {dataset}", ["", ""], receipt.items())
     for entry in refused:
         say_error(f"{entry['file']}: {entry['message']}. Kept with its reason in {entry['folder']}")
-    if receipt["files_quarantined"]:
+    for entry in left:
+        say_error(entry["message"])
+    if receipt["files_quarantined"] or left:
         raise typer.Exit(1)
 
 

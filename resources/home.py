@@ -23,6 +23,7 @@ MACHINES_TEMPLATE = """\
 # [sources.line-1]
 # importer = "readings"                                        # format of the files in landing/line-1
 # window = "10m"                                               # length of a feature window
+# zone = "UTC"                                                 # of times that name none, such as "Europe/Berlin"
 # healthy = [2026-01-05T00:00:00Z, 2026-01-12T00:00:00Z]       # known-good span, in event time
 #
 # [[machines]]
