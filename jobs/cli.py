@@ -3,20 +3,20 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs import quarantine
+from jobs.options import HomeOption, JsonOption
+from jobs.options import home_root as _root
+from jobs.options import stated as _stated
 from jobs.output import OUT, print_json, print_table, say_error
-from resources.settings import from_environment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(quarantine.app, name="quarantine")
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all run-time state.  [default: data/home]")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")]
 FORMATS = ("table", "csv", "json")
 
 
@@ -102,6 +102,8 @@ def run(
             (r["job"], r["source"], r["run_id"], f"{r['seconds']:.1f} s", r["rows_written"]) for r in document["runs"]
         ]
         print_table("runs", ["job", "source", "run", "time", "rows written"], rows)
+    for entry in document["left"]:
+        say_error(entry["message"])
     for failure in document["failures"]:
         say_error(failure)
     if document["failures"]:
@@ -153,19 +155,3 @@ def bench(
             print_json({"bench": chosen, "rows": rows})
         else:
             print_table(f"bench {chosen}", list(rows[0]), [row.values() for row in rows])
-
-
-@contextmanager
-def _stated() -> Iterator[None]:
-    """Errors that say all a person needs become one line; anything else is a defect and shows its trace."""
-    from jobs.failures import STATED
-
-    try:
-        yield
-    except STATED as error:
-        say_error(str(error))
-        raise typer.Exit(1) from None
-
-
-def _root(home: Path | None) -> Path:
-    return (home or from_environment().home).expanduser().resolve()

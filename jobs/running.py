@@ -22,7 +22,7 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
         day: The clock stands at the end of this UTC day, such as `2018-04-04`; None for the present.
         select: Assets; None for all.
     Returns:
-        `runs`, `assets`, `partitions`, `seconds`, `failures`.
+        `runs`, `assets`, `partitions`, `seconds`, `failures`, and in `left` the files that could not be had.
     Raises:
         CommandError: No such source, asset or day, or nothing has ever arrived.
     """
@@ -87,5 +87,6 @@ def _document(runs: Sequence[Ran]) -> dict[str, Any]:
         "assets": sorted({name for ran in runs for name in ran.assets}),
         "partitions": sorted({ran.source for ran in runs if ran.source}),
         "seconds": round(sum(ran.seconds for ran in runs), 3),
+        "left": [entry for ran in runs for entry in ran.assets.get("readings", {}).get("left", ())],
         "failures": [f"{ran.source or 'all sources'}, {failure}" for ran in runs for failure in ran.failures],
     }

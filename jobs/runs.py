@@ -59,6 +59,7 @@ class Runner:
         *,
         source: str | None = None,
         files: Sequence[str] | None = None,
+        again: Sequence[str] | None = None,
         select: Sequence[str] | None = None,
     ) -> Ran:
         """Execute a job and wait for it.
@@ -67,13 +68,14 @@ class Runner:
             job: Its name.
             source: Partition, made known to Dagster where it is new.
             files: What the landing step takes, below the inbox folder; None for whatever waits.
+            again: Folders of quarantine that it takes instead.
             select: Assets of the job; None for all.
         """
         if source is not None:
             self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
         config: dict[str, Any] = dict(QUIET)
-        if files is not None:
-            config["ops"] = {"landing": {"config": {"files": list(files)}}}
+        if files is not None or again is not None:
+            config["ops"] = {"landing": {"config": {"files": list(files or ()), "again": list(again or ())}}}
         begun = time.monotonic()
         result = self._definitions.resolve_job_def(job).execute_in_process(
             run_config=config,
