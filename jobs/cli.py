@@ -111,6 +111,30 @@ def run(
 
 
 @app.command()
+def rebuild(
+    day: Annotated[str | None, typer.Option(help="What follows is computed as at the end of this UTC day.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The lake anew from the archived originals, and everything that follows from it."""
+    from jobs.rebuild import rebuild as build_anew
+
+    with _stated():
+        document = build_anew(_root(home), day=day)
+    if as_json:
+        print_json(document)
+    else:
+        shown = ("files", "values", "carried", "seconds")
+        print_table("rebuild", ["", ""], [(name, document[name]) for name in shown])
+    for line in document["missing"]:
+        say_error(f"{line}: neither the archive nor the old lake has it any more")
+    for failure in document["failures"]:
+        say_error(failure)
+    if document["failures"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")],
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",

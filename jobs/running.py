@@ -29,7 +29,7 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
     unknown = sorted(set(select or ()) - {*GRAPH, *PLANNED, "catalog"})
     if unknown:
         raise CommandError(f"no asset {', '.join(unknown)}; known are {', '.join((*GRAPH, *PLANNED))}")
-    with opened(root, at=_end_of(day)) as runner:
+    with opened(root, at=end_of(day)) as runner:
         arrived = {one.source for one in Inbox(root=str(root)).pending()}
         known = sorted({*runner.sources(), *arrived})
         if not known:
@@ -54,7 +54,12 @@ def _chosen(assets: Sequence[str], select: Sequence[str] | None) -> list[str]:
     return [*chosen, "catalog"] if chosen else []
 
 
-def _end_of(day: str | None) -> str:
+def end_of(day: str | None) -> str:
+    """Moment at which the clock stands for a day; empty for the real clock.
+
+    Raises:
+        CommandError: It is no date.
+    """
     if day is None:
         return ""
     try:

@@ -13,6 +13,7 @@ from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
 from resources.clock import Clock
 from resources.home import Home
+from sensors.landing import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -52,6 +53,10 @@ class Runner:
     def sources(self) -> list[str]:
         """Sources that ever landed a file."""
         return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
+
+    def unfinished(self) -> list[str]:
+        """Runs that wait or go on."""
+        return [run.run_id for run in self._instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))]
 
     def run(
         self,

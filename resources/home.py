@@ -141,13 +141,17 @@ class Home:
         wanted = json.dumps(TABLES) + "\n"
         if made.exists() and made.read_text() == wanted:
             return
-        from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
-        from pipelines.contracts.registry import CONTRACTS
-
-        lake = Lake(root=str(self.lake))
-        for name in TABLES:
-            lake.create(name, empty(CONTRACTS[name]))
+        create_tables(Lake(root=str(self.lake)))
         _write(made, wanted)
+
+
+def create_tables(lake: Lake) -> None:
+    """Every table of the contracts, empty, where it is not there yet."""
+    from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
+    from pipelines.contracts.registry import CONTRACTS
+
+    for name in TABLES:
+        lake.create(name, empty(CONTRACTS[name]))
 
 
 def render_dagster_yaml(root: Path) -> str:

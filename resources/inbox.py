@@ -177,11 +177,23 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         """Whether a file of this content has landed for the source."""
         return (self._archived(source, batch_id) / "landing.json").exists()
 
-    def archived(self, *, source: str) -> list[tuple[Path | None, dict[str, Any]]]:
-        """Original and note of every batch of a source in the archive; None for an original that is there no more."""
-        folders = [note.parent for note in (Path(self.root) / "archive" / source).glob("*/*/landing.json")]
-        notes = [(_original(folder), read_json(folder / "landing.json"), folder.name) for folder in folders]
-        return [(original, {**note, "batch_id": batch}) for original, note, batch in notes if note is not None]
+    def archived(self, *, source: str) -> dict[str, dict[str, Any]]:
+        """What the archive says of every batch of a source, by its id, in order of first landing."""
+        notes = (Path(self.root) / "archive" / source).glob("*/*/landing.json")
+        told = {note.parent.name: read_json(note) or {} for note in notes}
+        return dict(sorted(told.items(), key=lambda entry: entry[1].get("batch_seq", 0)))
+
+    def from_archive(self, batch_id: str, *, source: str) -> Claim | None:
+        """The original of a batch that has landed; None where it is there no more, or not what it was."""
+        folder = self._archived(source, batch_id)
+        original, note = _original(folder), read_json(folder / "landing.json")
+        claim = self._claimed(original, source, note["name"]) if original and note else None
+        return claim if claim and claim.batch_id == batch_id else None
+
+    def note_landing(self, batch_id: str, *, source: str, **facts: Any) -> None:
+        """Say something else of a batch in the archive."""
+        note = self._archived(source, batch_id) / "landing.json"
+        write_json(note, {**(read_json(note) or {}), **facts})
 
     def archived_sources(self) -> list[str]:
         """Sources that have an archive."""

@@ -141,6 +141,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
         else:
             write_deltalake(delta, rows.to_arrow(), mode="append", commit_properties=_noting(notes))
 
+    def fill(self, table: str, frame: pl.DataFrame) -> None:
+        """Put rows into a table that was just made, for nobody's account."""
+        if not frame.is_empty():
+            write_deltalake(self._open(table), frame.to_arrow(), mode="append")
+
     def take(self, inputs: Sequence[str], *, source: str | None, consumer: str, definition: str = "") -> Taken:
         """What changed in `inputs` since `consumer` last noted them.
 

@@ -99,7 +99,7 @@ def test_a_file_refused_as_a_whole_lands_once_its_format_is_mended_and_goes_to_t
     receipt = smartmaint(home, "quarantine", "replay", entry["id"], "--source", "line")
     assert (receipt["rows_landed"], receipt["released"], receipt["refused"]) == (1, 1, [])
     assert current(home)["25 00:00"] == 4.0
-    [sha] = {one["batch_id"] for _, one in Inbox(root=str(home)).archived(source="line") if one["name"] == "c.csv"}
+    [sha] = [sha for sha, note in Inbox(root=str(home)).archived(source="line").items() if note["name"] == "c.csv"]
     assert sha.startswith(entry["id"])
 
 

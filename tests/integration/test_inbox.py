@@ -526,9 +526,21 @@ def test_a_file_brought_back_goes_to_the_archive_and_its_entry_is_released(landi
     assert landing.inbox.archive(claim, facts={"batch_seq": 64})
     landing.inbox.release(entry.folder)
     assert landing.inbox.landing_note(claim.batch_id, source="line") == {"name": "day.csv", "batch_seq": 64}
-    [(original, note)] = landing.inbox.archived(source="line")
-    assert (original.read_bytes(), note["batch_id"]) == (b"content", claim.batch_id)
+    assert list(landing.inbox.archived(source="line")) == [claim.batch_id]
+    assert landing.inbox.from_archive(claim.batch_id, source="line").path.read_bytes() == b"content"
     assert landing.inbox.archived_sources() == ["line"]
     assert landing.inbox.refused() == []
     assert landing.inbox.bring_back(entry.folder) is None
     assert not list((landing.root / "quarantine" / "line").iterdir())
+
+
+@pytest.mark.parametrize("state", ["gone", "changed"])
+def test_an_original_that_is_gone_or_not_what_it_was_is_none(landing, state):
+    claim = landing.claim(landing.write("day.csv", b"content").name)
+    landing.inbox.archive(claim, facts={"batch_seq": 64})
+    original = archived(landing, claim.batch_id) / "original.csv"
+    original.unlink()
+    if state == "changed":
+        original.write_bytes(b"contenT")
+    assert landing.inbox.from_archive(claim.batch_id, source="line") is None
+    assert landing.inbox.archived(source="line")[claim.batch_id]["batch_seq"] == 64
