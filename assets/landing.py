@@ -159,17 +159,19 @@ def _read(
             claim = inbox.bring_back(file) if again else inbox.claim(file)
             if claim is None:
                 continue
-            try:
-                parsed = read_claimed(claim, source)
-            except FileError as error:
-                landed.receipt += Receipt(files=1, files_quarantined=1)
-                _refuse(claim, _file_reason(error), source, inbox, now, landed)
-                continue
+            parsed = read_claimed(claim, source)
+        except FileError as error:
+            assert claim is not None
+            landed.receipt += Receipt(files=1, files_quarantined=1)
+            _refuse(claim, _file_reason(error), source, inbox, now, landed)
+            continue
+        except FileNotFoundError:  # another run took it while we read
+            continue
         except OSError as error:  # not what it says but that it cannot be had: it may be had later
-            landed.left.append({"file": file, "message": f"{file}: {error.strerror}; it stays in the inbox"})
+            landed.left.append({"file": file, "message": f"{file}: {error.strerror}; it stays where it is"})
             continue
         if not claim.is_as_it_was():
-            landed.left.append(_still_written(claim))
+            landed.left += [_still_written(claim)] if claim.path.exists() else []
         elif claim.batch_id in seen:
             landed.receipt += _known(parsed)
             inbox.discard(claim)

@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_had_waits_and_is_told_while_the_others_land(tmp_p
     assert receipt["left"] == []
     done = smartmaint(home, "run", "--source", "line", "--select", "readings")
     assert done["failures"] == []
-    assert "line/locked.csv: Input/output error; it stays in the inbox" in [entry["message"] for entry in done["left"]]
+    assert "line/locked.csv: Input/output error; it stays where it is" in [entry["message"] for entry in done["left"]]
     assert (home / "landing" / "line" / "locked.csv").is_symlink()
     assert smartmaint(home, "quarantine", "list")["entries"] == []
 
