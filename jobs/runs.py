@@ -13,6 +13,7 @@ from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
 from resources.clock import Clock
 from resources.home import Home
+from sensors.landing import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -53,12 +54,17 @@ class Runner:
         """Sources that ever landed a file."""
         return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
 
+    def unfinished(self) -> list[str]:
+        """Runs that wait or go on."""
+        return [run.run_id for run in self._instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))]
+
     def run(
         self,
         job: str,
         *,
         source: str | None = None,
         files: Sequence[str] | None = None,
+        again: Sequence[str] | None = None,
         select: Sequence[str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Ran:
@@ -68,14 +74,15 @@ class Runner:
             job: Its name.
             source: Partition, made known to Dagster where it is new.
             files: What the landing step takes, below the inbox folder; None for whatever waits.
+            again: Folders of quarantine that it takes instead.
             select: Assets of the job; None for all.
             tags: Of the run.
         """
         if source is not None:
             self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
         config: dict[str, Any] = dict(QUIET)
-        if files is not None:
-            config["ops"] = {"landing": {"config": {"files": list(files)}}}
+        if files is not None or again is not None:
+            config["ops"] = {"landing": {"config": {"files": list(files or ()), "again": list(again or ())}}}
         begun = time.monotonic()
         result = self._definitions.resolve_job_def(job).execute_in_process(
             run_config=config,

@@ -23,7 +23,9 @@ CONFIGURATION = {  # read at creation only; on an existing table use alter.set_t
     "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 7 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
+    "delta.setTransactionRetentionDuration": "interval 30 days",  # of notes with a time; the archive remembers longer
 }
+SEQ_STEP = 1 << 6  # numbers of a batch: its own, and those for rows that come back later and overrule one of its own
 LAG = 100  # versions without news for a source before its note is moved on: a quiet source must not fall off the feed
 T = TypeVar("T")
 Rows = TypeVar("Rows", pl.DataFrame, pl.DataFrame | None)
@@ -78,31 +80,66 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 configuration=CONFIGURATION,
             )
 
-    def next_seq(self, table: str) -> int:
-        """Order of the next batch: above that of every batch committed before."""
-        return (self._open(table).version() + 1) << 16
+    def base(self, table: str) -> DeltaTable:
+        """The table as it is, to judge batches against and to append them to."""
+        return self._open(table)
+
+    def next_seq(self, table: str, *, source: str, base: DeltaTable | None = None) -> int:
+        """Order of the next batch of `source`: above that of each before, also where a rebuilt table counts anew."""
+        delta = base or self._open(table)
+        last = delta.transaction_version(source) or 0
+        return max(delta.version() + 1, (last >> 16) + 1) << 16
+
+    def seq_of(self, table: str, *, source: str, batch: str, base: DeltaTable | None = None) -> int | None:
+        """Order in which a batch of `source` was appended; None where it was not, or too long ago to tell."""
+        return (base or self._open(table)).transaction_version(f"{source}/{batch}")
 
     def knows(self, table: str, *, source: str, batch: str) -> bool:
-        """Whether a batch of `source` has been appended."""
-        return self._open(table).transaction_version(f"{source}/{batch}") is not None
+        """Whether a batch of `source` has been appended, as far as the table remembers."""
+        return self.seq_of(table, source=source, batch=batch) is not None
 
-    def append(self, table: str, frame: pl.DataFrame, *, source: str, batches: Sequence[str], seq: int) -> None:
-        """Add batches of one source once, in one commit: done again, it changes nothing.
+    def append(
+        self,
+        table: str,
+        frame: pl.DataFrame,
+        *,
+        source: str,
+        batches: Mapping[str, int],
+        base: DeltaTable | None = None,
+    ) -> None:
+        """Add batches of one source, in one commit.
+
+        Args:
+            table: Whose rows.
+            frame: Rows of the batches.
+            source: Whose batches.
+            batches: Order of each batch by its id. Each is noted: added again, its rows change nothing.
+            base: The table as it was when `frame` was found to be what it lacks: rows of batches that it knows are
+                added too.
 
         Raises:
             CommitFailedError: Another run appended to the same source since; read again and redo.
         """
-        delta = self._open(table)
-        fresh = [batch for batch in batches if delta.transaction_version(f"{source}/{batch}") is None]
-        if not fresh:
+        delta = base or self._open(table)
+        fresh = {batch: seq for batch, seq in batches.items() if delta.transaction_version(f"{source}/{batch}") is None}
+        rows = frame if base else frame.filter(pl.col("batch_id").is_in(list(fresh)))
+        if rows.is_empty() and not fresh:
             return
+        at = int(time.time() * 1000)  # a note without a time is kept for ever
         # two appends never conflict by themselves; a shared note of the source makes those of one source do so
-        notes = [Transaction(f"{source}/{batch}", 0) for batch in fresh] + [Transaction(source, seq)]
-        rows = frame.filter(pl.col("batch_id").is_in(fresh))
+        last = max(delta.transaction_version(source) or 0, *batches.values())
+        notes = [Transaction(f"{source}/{batch}", seq, at) for batch, seq in fresh.items()] + [
+            Transaction(source, last)
+        ]
         if rows.is_empty():
             _note_only(delta, notes)
         else:
             write_deltalake(delta, rows.to_arrow(), mode="append", commit_properties=_noting(notes))
+
+    def fill(self, table: str, frame: pl.DataFrame) -> None:
+        """Put rows into a table that was just made, for nobody's account."""
+        if not frame.is_empty():
+            write_deltalake(self._open(table), frame.to_arrow(), mode="append")
 
     def take(self, inputs: Sequence[str], *, source: str | None, consumer: str, definition: str = "") -> Taken:
         """What changed in `inputs` since `consumer` last noted them.

@@ -35,7 +35,7 @@ class Published:
         self.catalog.rebuild(SERVED)
 
     def land(self, *values: float, source: str = "a-1", batch: str = "b1", day: int = 0) -> None:
-        seq = self.lake.next_seq("readings")
+        seq = self.lake.next_seq("readings", source=source)
         frame = pl.DataFrame(
             {
                 "source": source,
@@ -52,7 +52,7 @@ class Published:
             schema_overrides={"landed_at": pl.Datetime("us", "UTC"), "batch_row": pl.Int64, "batch_seq": pl.Int64},
         )
         rows = conform(frame.cast({"recorded_at": pl.Datetime("us", "UTC")}), CONTRACTS["readings"])
-        self.lake.append("readings", rows, source=source, batches=[batch], seq=seq)
+        self.lake.append("readings", rows, source=source, batches={batch: seq})
 
     def rows(self, sql: str) -> list[tuple]:
         return self.catalog.query(sql).rows
