@@ -9,7 +9,7 @@ from pydantic import Field
 
 from assets.landing import land
 from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date, picture
+from assets.upkeep import MICRO_BATCH, Update, bring_up_to_date, picture
 from resources.clock import Clock
 from resources.inbox import Inbox
 from resources.lake import Lake, Taken
@@ -21,6 +21,8 @@ class Files(dg.Config):
 
     files: list[str] = Field(default_factory=list)
     """Below the inbox folder; none named: whatever is pending for the source."""
+    again: list[str] = Field(default_factory=list)
+    """Folders of quarantine below the home, whose originals are judged once more; then no file of the inbox is."""
 
 
 def _spec(name: str, description: str) -> dg.AssetSpec:
@@ -53,12 +55,13 @@ def landing(
     from pipelines.reporting.figures import rows_by_day
 
     source = context.partition_key
-    files = config.files or [arrived.file for arrived in inbox.pending() if arrived.source == source]
-    importer = register.load().source(source).importer
-    landed = land(files, source=source, importer=importer, lake=lake, inbox=inbox, now=clock.now())
+    files = config.again or config.files or [one.file for one in inbox.pending() if one.source == source]
+    declared, again = register.load().source(source), bool(config.again)
+    landed = land(files, source=declared, lake=lake, inbox=inbox, now=clock.now(), again=again)
     receipt = landed.receipt
     counted = receipt.rows_landed + receipt.rows_duplicate + receipt.rows_quarantined + receipt.rows_empty
-    plot = {"plot": picture(rows_by_day(lake.rows_by_day("readings", source=source)))} if receipt.values_landed else {}
+    is_plotted = receipt.values_landed and not context.run.tags.get(MICRO_BATCH)
+    plot = {"plot": picture(rows_by_day(lake.rows_by_day("readings", source=source)))} if is_plotted else {}
     yield dg.MaterializeResult(
         asset_key="readings",
         metadata={
@@ -66,6 +69,7 @@ def landing(
             **asdict(receipt),
             "partitions": len(landed.days),
             "refused": dg.MetadataValue.json(landed.refused),
+            "left": dg.MetadataValue.json(landed.left),
             **plot,
         },
         check_results=[

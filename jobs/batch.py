@@ -27,3 +27,17 @@ PLAN = dg.define_asset_job(
     description="Plan the open work of all sources.",
     executor_def=dg.in_process_executor,
 )
+
+COMPACT = dg.define_asset_job(
+    "compact",
+    dg.AssetSelection.assets("compaction"),
+    description="Merge the small files of tables that have gathered many commits.",
+    executor_def=dg.in_process_executor,
+)
+
+CARE = dg.define_asset_job(
+    "care",
+    dg.AssetSelection.groups("maintenance"),
+    description="Compaction, vacuum, retention and pruning, once a day.",
+    executor_def=dg.in_process_executor,
+)

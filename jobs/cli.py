@@ -3,20 +3,21 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jobs import quarantine
+from jobs.options import HomeOption, JsonOption
+from jobs.options import home_root as _root
+from jobs.options import stated as _stated
 from jobs.output import OUT, print_json, print_table, say_error
-from resources.settings import from_environment
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(quarantine.app, name="quarantine")
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all run-time state.  [default: data/home]")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")]
 FORMATS = ("table", "csv", "json")
 
 
@@ -67,14 +68,16 @@ def import_(
 
     with _stated():
         receipt = import_files(_root(home), dataset=dataset, path=path, source=source or dataset)
-    refused = receipt.pop("refused")
+    refused, left = receipt.pop("refused"), receipt.pop("left")
     if as_json:
-        print_json({**receipt, "refused": refused})
+        print_json({**receipt, "refused": refused, "left": left})
     else:
         print_table(f"import {dataset}", ["", ""], receipt.items())
     for entry in refused:
         say_error(f"{entry['file']}: {entry['message']}. Kept with its reason in {entry['folder']}")
-    if receipt["files_quarantined"]:
+    for entry in left:
+        say_error(entry["message"])
+    if receipt["files_quarantined"] or left:
         raise typer.Exit(1)
 
 
@@ -100,6 +103,32 @@ def run(
             (r["job"], r["source"], r["run_id"], f"{r['seconds']:.1f} s", r["rows_written"]) for r in document["runs"]
         ]
         print_table("runs", ["job", "source", "run", "time", "rows written"], rows)
+    for entry in document["left"]:
+        say_error(entry["message"])
+    for failure in document["failures"]:
+        say_error(failure)
+    if document["failures"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(
+    day: Annotated[str | None, typer.Option(help="What follows is computed as at the end of this UTC day.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The lake anew from the archived originals, and everything that follows from it."""
+    from jobs.rebuild import rebuild as build_anew
+
+    with _stated():
+        document = build_anew(_root(home), day=day)
+    if as_json:
+        print_json(document)
+    else:
+        shown = ("files", "values", "carried", "seconds")
+        print_table("rebuild", ["", ""], [(name, document[name]) for name in shown])
+    for line in document["missing"]:
+        say_error(f"{line}: neither the archive nor the old lake has it any more")
     for failure in document["failures"]:
         say_error(failure)
     if document["failures"]:
@@ -136,6 +165,26 @@ def sql(
 
 
 @app.command()
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend/--check", help="Mend what is safe to mend, or only tell.")] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What is wrong with a home: dead runs, leftovers, catalog, tables, disk, clock, inbox, files people edit."""
+    from jobs.doctor import examine
+
+    with _stated():
+        findings = examine(_root(home), mend=mend)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(each.state, each.check, each.what, each.where, each.remedy) for each in findings]
+        print_table("findings", ["", "check", "found", "where", "remedy"], rows)
+    if any(finding.state == "open" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
 def bench(
     name: Annotated[str | None, typer.Argument(help="One benchmark only: windows.")] = None,
     as_json: JsonOption = False,
@@ -151,19 +200,3 @@ def bench(
             print_json({"bench": chosen, "rows": rows})
         else:
             print_table(f"bench {chosen}", list(rows[0]), [row.values() for row in rows])
-
-
-@contextmanager
-def _stated() -> Iterator[None]:
-    """Errors that say all a person needs become one line; anything else is a defect and shows its trace."""
-    from jobs.failures import STATED
-
-    try:
-        yield
-    except STATED as error:
-        say_error(str(error))
-        raise typer.Exit(1) from None
-
-
-def _root(home: Path | None) -> Path:
-    return (home or from_environment().home).expanduser().resolve()

@@ -4,20 +4,22 @@ from typing import Any
 
 import dagster as dg
 
-from assets import acquisition, advisory, detection, health, manipulation, prognosis, serving
-from jobs.batch import IMPORT_BATCH, MICRO_BATCH, PLAN
-from jobs.schedules import catch_up_schedule, plan_schedule
+from assets import acquisition, advisory, detection, health, maintenance, manipulation, prognosis, serving
+from jobs.batch import CARE, COMPACT, IMPORT_BATCH, MICRO_BATCH, PLAN
+from jobs.schedules import care_schedule, catch_up_schedule, compaction_schedule, plan_schedule
+from resources.care import CareFile
 from resources.catalog import Catalog
 from resources.clock import Clock
 from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
+from resources.lake_maintenance import LakeMaintenance
 from resources.model_store import ModelStore
 from resources.register import RegisterFile
 from resources.settings import from_environment
 from sensors.landing import landing_sensor
 
-GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving)
+GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, maintenance)
 
 
 def build_resources(home: Home, *, at: str = "") -> dict[str, Any]:
@@ -34,6 +36,8 @@ def build_resources(home: Home, *, at: str = "") -> dict[str, Any]:
         "models": ModelStore(root=str(home.models)),
         "catalog_file": Catalog(path=str(home.catalog), lake_root=str(home.lake)),
         "clock": Clock(at=at),
+        "care": CareFile(path=str(home.settings)),
+        "lake_maintenance": LakeMaintenance(root=str(home.lake)),
     }
 
 
@@ -41,9 +45,9 @@ def build_definitions(home: Home, **overrides: Any) -> dg.Definitions:
     """The whole graph on one home; tests replace resources here."""
     return dg.Definitions(
         assets=dg.load_assets_from_modules(GROUPS),
-        jobs=[IMPORT_BATCH, MICRO_BATCH, PLAN],
+        jobs=[IMPORT_BATCH, MICRO_BATCH, PLAN, COMPACT, CARE],
         sensors=[landing_sensor],
-        schedules=[plan_schedule, catch_up_schedule],
+        schedules=[plan_schedule, catch_up_schedule, compaction_schedule, care_schedule],
         resources={**build_resources(home), **overrides},
     )
 

@@ -11,7 +11,7 @@ from resources.home import Home
 from resources.inbox import SOURCE, Inbox
 from resources.register import RegisterFile
 
-COUNTS = ("files", "rows_read", "rows_landed", "rows_duplicate", "rows_quarantined")
+COUNTS = ("files", "rows_read", "rows_landed", "rows_duplicate", "rows_quarantined", "rows_empty")
 
 
 def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[str, Any]:
@@ -19,7 +19,8 @@ def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[s
 
     Returns:
         The receipt: counts in rows of the source, `values_landed`, `partitions` (days of the lake written), `seconds`,
-        `rows_per_second`, and `refused` with the reason and quarantine folder of whatever could not be used.
+        `rows_per_second`, `refused` with the reason and quarantine folder of whatever could not be used, and `left`
+        with what could not be had and waits in the inbox.
     Raises:
         CommandError: No such format or path, no file in the folder, no source name, or the run failed.
         RegisterError: The register is broken, or declares the source with another importer.
@@ -44,11 +45,13 @@ def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[s
         "files_quarantined": counts["files_quarantined"],
         "values_landed": counts["values_landed"],
         "values_quarantined": counts["values_quarantined"],
+        "values_corrected": counts["values_corrected"],
         "partitions": counts["partitions"],
         "seconds": round(ran.seconds, 3),
         "rows_per_second": round(counts["rows_read"] / ran.seconds, 1),
         "run_id": ran.run_id,
         "refused": counts["refused"],
+        "left": counts["left"],
     }
 
 

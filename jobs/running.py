@@ -22,14 +22,14 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
         day: The clock stands at the end of this UTC day, such as `2018-04-04`; None for the present.
         select: Assets; None for all.
     Returns:
-        `runs`, `assets`, `partitions`, `seconds`, `failures`.
+        `runs`, `assets`, `partitions`, `seconds`, `failures`, and in `left` the files that could not be had.
     Raises:
         CommandError: No such source, asset or day, or nothing has ever arrived.
     """
     unknown = sorted(set(select or ()) - {*GRAPH, *PLANNED, "catalog"})
     if unknown:
         raise CommandError(f"no asset {', '.join(unknown)}; known are {', '.join((*GRAPH, *PLANNED))}")
-    with opened(root, at=_end_of(day)) as runner:
+    with opened(root, at=end_of(day)) as runner:
         arrived = {one.source for one in Inbox(root=str(root)).pending()}
         known = sorted({*runner.sources(), *arrived})
         if not known:
@@ -54,7 +54,12 @@ def _chosen(assets: Sequence[str], select: Sequence[str] | None) -> list[str]:
     return [*chosen, "catalog"] if chosen else []
 
 
-def _end_of(day: str | None) -> str:
+def end_of(day: str | None) -> str:
+    """Moment at which the clock stands for a day; empty for the real clock.
+
+    Raises:
+        CommandError: It is no date.
+    """
     if day is None:
         return ""
     try:
@@ -87,5 +92,6 @@ def _document(runs: Sequence[Ran]) -> dict[str, Any]:
         "assets": sorted({name for ran in runs for name in ran.assets}),
         "partitions": sorted({ran.source for ran in runs if ran.source}),
         "seconds": round(sum(ran.seconds for ran in runs), 3),
+        "left": [entry for ran in runs for entry in ran.assets.get("readings", {}).get("left", ())],
         "failures": [f"{ran.source or 'all sources'}, {failure}" for ran in runs for failure in ran.failures],
     }

@@ -1,6 +1,5 @@
 """Starting jobs through Dagster from the command line, in this process, on the home's own instance."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
 from jobs.disk import told_full
 from jobs.failures import CommandError
-from jobs.recovery import PROCESS_TAG, end_dead_runs, remove_temporary_files
 from resources.clock import Clock
 from resources.home import Home
+from sensors.landing import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -57,13 +56,19 @@ class Runner:
         """Sources that ever landed a file."""
         return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
 
+    def unfinished(self) -> list[str]:
+        """Runs that wait or go on."""
+        return [run.run_id for run in self._instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))]
+
     def run(
         self,
         job: str,
         *,
         source: str | None = None,
         files: Sequence[str] | None = None,
+        again: Sequence[str] | None = None,
         select: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Ran:
         """Execute a job and wait for it.
 
@@ -71,19 +76,21 @@ class Runner:
             job: Its name.
             source: Partition, made known to Dagster where it is new.
             files: What the landing step takes, below the inbox folder; None for whatever waits.
+            again: Folders of quarantine that it takes instead.
             select: Assets of the job; None for all.
+            tags: Of the run.
         """
         if source is not None:
             self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
         config: dict[str, Any] = dict(QUIET)
-        if files is not None:
-            config["ops"] = {"landing": {"config": {"files": list(files)}}}
+        if files is not None or again is not None:
+            config["ops"] = {"landing": {"config": {"files": list(files or ()), "again": list(again or ())}}}
         begun = time.monotonic()
         result = self._definitions.resolve_job_def(job).execute_in_process(
             run_config=config,
             instance=self._instance,
             partition_key=source,
-            tags={PROCESS_TAG: str(os.getpid())},
+            tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in select] if select else None,
             raise_on_error=False,
         )
@@ -101,7 +108,7 @@ class Runner:
 
 @contextmanager
 def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
-    """A runner on a home, prepared first and freed of what killed processes left.
+    """A runner on a home, prepared first.
 
     Raises:
         CommandError: The disk is full.
@@ -109,9 +116,7 @@ def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
     home = Home(root)
     try:
         home.prepare()
-        remove_temporary_files(root)
         with dg.DagsterInstance.from_config(str(root)) as instance:
-            end_dead_runs(instance)
             yield Runner(home, instance, at=at)
     except Exception as error:
         if full := told_full(error, root):

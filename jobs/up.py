@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import dagster as dg
-
+from jobs.doctor import examine
 from jobs.failures import CommandError
-from jobs.recovery import end_dead_runs, remove_temporary_files
+from jobs.lock import hold, sign
+from jobs.output import shown
 from resources.settings import REPOSITORY, for_child
 
 GRACE_S = 20.0
@@ -25,8 +25,11 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
     Returns:
         Exit status: 0 when stopped from outside.
     Raises:
-        CommandError: The port is in use.
+        CommandError: The port is in use, or another `up` is on this home.
     """
+    lock = hold(home)
+    for found in examine(home, mend=True, starts=True):
+        told(shown(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}"))
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -35,9 +38,6 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
             raise CommandError(
                 f"port {port} is in use; stop what listens there, or choose another with --port"
             ) from None
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        end_dead_runs(instance)
-    remove_temporary_files(home)
     children: list[subprocess.Popen[bytes]] = []
     asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
@@ -47,7 +47,9 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
         cwd=REPOSITORY,
         env=for_child(home),
         start_new_session=True,
+        pass_fds=[lock],  # held as long as either lives
     )
+    sign(lock, os.getpid(), child.pid)
     children.append(child)
     told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
     while (status := _ended(child)) is None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
@@ -16,7 +17,7 @@ MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
 SPAN_KEYS = {"healthy"}
-SOURCE_KEYS = {"importer", "window"} | SPAN_KEYS
+SOURCE_KEYS = {"importer", "window", "zone"} | SPAN_KEYS
 MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures"} | SPAN_KEYS
 FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}
 
@@ -55,12 +56,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class Source:
-    """One plant, line or data set: how its files are read and how long its windows are."""
+    """One plant, line or data set: how its files are read and how long its windows are.
+
+    `zone` is the IANA name of the clock that wrote times without a zone.
+    """
 
     name: str
     importer: str = "readings"
     window: str = WINDOW
     healthy: Span | None = None
+    zone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,17 @@ def _source(name: str, entry: Mapping[str, Any]) -> Source:
     window = entry.get("window", WINDOW)
     if window not in WINDOWS:
         raise RegisterError(f"{where}: window is {window!r}; expected one of {', '.join(WINDOWS)}")
-    return Source(name, str(entry.get("importer", "readings")), window, _span(entry, where))
+    zone = _zone(entry.get("zone", "UTC"), where)
+    return Source(name, str(entry.get("importer", "readings")), window, _span(entry, where), zone)
+
+
+def _zone(found: Any, where: str) -> str:
+    try:
+        ZoneInfo(found)
+        pl.select(pl.lit(datetime(2026, 1, 1)).dt.replace_time_zone(found))  # noqa: DTZ001 it has rules of its own
+    except (ZoneInfoNotFoundError, OSError, TypeError, ValueError, pl.exceptions.PolarsError):
+        raise RegisterError(f'{where}: zone is {found!r}; expected an IANA name such as "Europe/Berlin"') from None
+    return str(found)
 
 
 def _machine(where: str, entry: Mapping[str, Any]) -> Machine:

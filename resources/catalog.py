@@ -1,8 +1,11 @@
 """The catalog: a DuckDB file of views over the lake's current files, for people who ask in SQL."""
 
+import fcntl
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +15,9 @@ import polars as pl
 from resources.lake import Lake
 
 COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
+LONGEST_QUERY = timedelta(hours=1)
+"""As long as this a reader may go on with a catalog that has been replaced."""
+FILE = re.compile(r"'((?:[^']|'')+\.parquet)'")
 
 
 class QueryError(ValueError):
@@ -30,17 +36,80 @@ class Catalog(dg.ConfigurableResource["Catalog"]):
     lake_root: str
 
     def rebuild(self, tables: Sequence[str]) -> None:
-        """Write the views anew beside the old ones and put them in their place in one step."""
+        """Write the views anew beside the old ones and put them in their place in one step.
+
+        One process at a time: of two, the one that looked at the lake first could otherwise publish last, and readers
+        would see rows go.
+        """
         import duckdb
 
         lake = Lake(root=self.lake_root)
-        part = Path(f"{self.path}.{os.getpid()}.part")
-        part.unlink(missing_ok=True)
-        with duckdb.connect(str(part)) as connection:
-            connection.execute("SET TimeZone = 'UTC'; CREATE SCHEMA bi")
-            for table in tables:
-                connection.execute(f'CREATE VIEW bi."{table}" AS {_view(table, lake)}')
-        part.replace(self.path)
+        with self._alone():
+            part = self._cleared_part()
+            published = [*self._published(), datetime.now(UTC)]  # before the lake is looked at
+            with duckdb.connect(str(part)) as connection:
+                connection.execute(
+                    "SET TimeZone = 'UTC'; CREATE SCHEMA bi; CREATE TABLE published (moment TIMESTAMPTZ)"
+                )
+                connection.execute("INSERT INTO published SELECT unnest(?)", [published])
+                for table in tables:
+                    connection.execute(f'CREATE VIEW bi."{table}" AS {_view(table, lake)}')
+            part.replace(self.path)
+
+    def read_since(self, now: datetime) -> datetime | None:
+        """When the oldest catalog that somebody may still read by was published; None where there is none.
+
+        Files of the lake that were current then must stay. A catalog is read until it is replaced, and by queries under
+        way for `LONGEST_QUERY` longer.
+        """
+        if not Path(self.path).exists():
+            return None
+        published = self._published()
+        if not published:  # of an older version, or broken
+            return datetime.fromtimestamp(Path(self.path).stat().st_mtime, UTC)
+        return max((at for at in published if at <= now - LONGEST_QUERY), default=published[0])
+
+    def files(self) -> dict[str, set[str]]:
+        """The lake's files that each view lists.
+
+        Raises:
+            QueryError: The catalog is missing or broken.
+        """
+        answer = self.query("SELECT view_name, sql FROM duckdb_views() WHERE schema_name = 'bi'")
+        return {name: {file.replace("''", "'") for file in FILE.findall(sql)} for name, sql in answer.rows}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = os.open(Path(self.path).with_name(".catalog.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # freed with the process, however it ends
+            yield
+        finally:
+            os.close(lock)
+
+    def _cleared_part(self) -> Path:
+        """Where to write; what a rebuild that was killed left is removed: whoever holds the lock is the only one."""
+        path = Path(self.path)
+        for left in path.parent.glob(f"{path.name}.*.part*"):
+            left.unlink()
+        return Path(f"{self.path}.{os.getpid()}.part")
+
+    def _published(self) -> list[datetime]:
+        """Moments at which catalogs were published, oldest first: that of an hour ago, and all since."""
+        import duckdb
+
+        if not Path(self.path).exists():
+            return []
+        try:
+            with duckdb.connect(config={"allow_unsigned_extensions": "false"}) as connection:
+                connection.execute(f"ATTACH '{_quoted(self.path)}' AS catalog (READ_ONLY)")
+                connection.execute("SET TimeZone = 'UTC'")
+                rows = connection.execute("SELECT epoch_us(moment) FROM catalog.published ORDER BY moment").fetchall()
+        except duckdb.Error:
+            return []
+        moments = [datetime.fromtimestamp(us / 1e6, UTC) for (us,) in rows]
+        old = [at for at in moments if at <= datetime.now(UTC) - LONGEST_QUERY]
+        return [*old[-1:], *moments[len(old) :]]
 
     def query(self, sql: str) -> Answer:
         """Answer of one SELECT or EXPLAIN; nothing can be written, and only the lake's files can be read.

@@ -23,6 +23,7 @@ MACHINES_TEMPLATE = """\
 # [sources.line-1]
 # importer = "readings"                                        # format of the files in landing/line-1
 # window = "10m"                                               # length of a feature window
+# zone = "UTC"                                                 # of times that name none, such as "Europe/Berlin"
 # healthy = [2026-01-05T00:00:00Z, 2026-01-12T00:00:00Z]       # known-good span, in event time
 #
 # [[machines]]
@@ -93,6 +94,14 @@ class Home:
     def crew(self) -> Path:
         return self.root / "crew.toml"
 
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.toml"
+
+    @property
+    def compute_logs(self) -> Path:
+        return self.root / "dagster" / "logs"  # as in dagster.yaml
+
     def prepare(self) -> None:
         """Make the home ready: folders, `dagster.yaml`, register files, every table. Done again, it changes nothing.
 
@@ -140,13 +149,17 @@ class Home:
         wanted = json.dumps(TABLES) + "\n"
         if made.exists() and made.read_text() == wanted:
             return
-        from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
-        from pipelines.contracts.registry import CONTRACTS
-
-        lake = Lake(root=str(self.lake))
-        for name in TABLES:
-            lake.create(name, empty(CONTRACTS[name]))
+        create_tables(Lake(root=str(self.lake)))
         _write(made, wanted)
+
+
+def create_tables(lake: Lake) -> None:
+    """Every table of the contracts, empty, where it is not there yet."""
+    from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
+    from pipelines.contracts.registry import CONTRACTS
+
+    for name in TABLES:
+        lake.create(name, empty(CONTRACTS[name]))
 
 
 def render_dagster_yaml(root: Path) -> str:

@@ -2,12 +2,12 @@
 
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from resources.keeping import NO_LINKS, alone, keep_original, make_folder, read_json, sync, write_json
+
 SETTLED_S = 0.5
 POLL_S = 0.1
 SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
-SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,46 @@ class Arrived:
     file: str
     source: str
     token: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One file to land, as it was when its content was hashed.
+
+    Attributes:
+        name: It arrived under.
+        batch_id: sha256 of the content.
+        state: Changes when the file is written to.
+        refused_in: Folder in quarantine it is brought back from; None for a file of the inbox.
+    """
+
+    source: str
+    name: str
+    path: Path
+    batch_id: str
+    state: tuple[int, ...]
+    refused_in: Path | None = None
+
+    @property
+    def file(self) -> str:
+        return f"{self.source}/{self.name}"
+
+    def is_as_it_was(self) -> bool:
+        """Whether nobody has written to the file, or put another in its place, since it was claimed."""
+        return _state(self.path) == self.state
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What lies in quarantine of one file.
+
+    Attributes:
+        folder: Below the home.
+        facts: Of `reason.json`.
+    """
+
+    folder: str
+    facts: Mapping[str, Any]
 
 
 class Inbox(dg.ConfigurableResource["Inbox"]):
@@ -73,12 +114,12 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
     def strays(self) -> list[str]:
         """What lies in the inbox but can never be processed.
 
-        Loose files, folders whose name is no source name, folders in folders, names that are no UTF-8.
+        Loose files, folders whose name is no source name, folders and dead links in folders, names that are no UTF-8.
         """
         found = []
         for path in self._landing.iterdir():
             if path.is_dir() and SOURCE.fullmatch(path.name):
-                found += [below for below in path.iterdir() if below.is_dir() or not _is_text(below)]
+                found += [below for below in path.iterdir() if not below.is_file() or not _is_text(below)]
             else:
                 found.append(path)
         return sorted(str(path.relative_to(self._landing)) for path in found if not path.name.startswith("."))
@@ -101,7 +142,10 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         try:
             os.link(part, target)
             part.unlink()
-        except FileExistsError:  # another file of this name waits already: keep both
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, *NO_LINKS):
+                raise
+            # another file of this name waits already, or there are no links to find out: keep both
             target = folder / f"{path.stem[:50]}-{sha256(part)[:8]}{path.suffix}"
             part.replace(target)
         return f"{source}/{target.name}"
@@ -109,48 +153,153 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
     def path(self, file: str) -> Path:
         return self._landing / file
 
+    def claim(self, file: str) -> Claim | None:
+        """A file of the inbox, by its content; None where another run took it.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        return self._claimed(self.path(file), file.partition("/")[0], self.path(file).name)
+
+    def bring_back(self, folder: str) -> Claim | None:
+        """The original of a folder in quarantine, to be landed once more; None where it is there no more."""
+        place = Path(self.root) / folder
+        facts, original = read_json(place / "reason.json"), _original(place)
+        if facts is None or original is None:
+            return None
+        return self._claimed(original, facts["source"], facts["name"], refused_in=place)
+
+    def landing_note(self, batch_id: str, *, source: str) -> dict[str, Any] | None:
+        """What the archive says of a batch: `batch_seq`, `landed_at`, how it was read; None where it is not there."""
+        return read_json(self._archived(source, batch_id) / "landing.json")
+
     def has_archived(self, batch_id: str, *, source: str) -> bool:
         """Whether a file of this content has landed for the source."""
         return (self._archived(source, batch_id) / "landing.json").exists()
 
-    def archive(self, file: str, *, batch_id: str, facts: Mapping[str, Any]) -> None:
-        """Move a file whose rows are committed out of the inbox, for good, under its content's name."""
-        path = self.path(file)
-        folder = self._archived(path.parent.name, batch_id)
-        if (folder / "landing.json").exists():  # the same bytes came before
-            path.unlink(missing_ok=True)
-            return
-        _keep(path, folder, "landing.json", {"name": path.name, **facts})
+    def archived(self, *, source: str) -> dict[str, dict[str, Any]]:
+        """What the archive says of every batch of a source, by its id, in order of first landing."""
+        notes = (Path(self.root) / "archive" / source).glob("*/*/landing.json")
+        told = {note.parent.name: read_json(note) or {} for note in notes}
+        return dict(sorted(told.items(), key=lambda entry: entry[1].get("batch_seq", 0)))
 
-    def _archived(self, source: str, batch_id: str) -> Path:
-        return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
+    def from_archive(self, batch_id: str, *, source: str) -> Claim | None:
+        """The original of a batch that has landed; None where it is there no more, or not what it was."""
+        folder = self._archived(source, batch_id)
+        original, note = _original(folder), read_json(folder / "landing.json")
+        claim = self._claimed(original, source, note["name"]) if original and note else None
+        return claim if claim and claim.batch_id == batch_id else None
+
+    def note_landing(self, batch_id: str, *, source: str, **facts: Any) -> None:
+        """Say something else of a batch in the archive."""
+        note = self._archived(source, batch_id) / "landing.json"
+        write_json(note, {**(read_json(note) or {}), **facts})
+
+    def archived_sources(self) -> list[str]:
+        """Sources that have an archive."""
+        folders = (Path(self.root) / "archive").glob("*/")
+        return sorted(folder.name for folder in folders if SOURCE.fullmatch(folder.name))
+
+    def archive(self, claim: Claim, *, facts: Mapping[str, Any]) -> bool:
+        """Keep a file whose rows are committed under its content's name, for good; a file of the inbox leaves it.
+
+        Returns:
+            False where the file was written to meanwhile: it is another one by now, and stays.
+        """
+        folder = self._archived(claim.source, claim.batch_id)
+        make_folder(folder)
+        with alone(folder):
+            is_known = (folder / "landing.json").exists()
+            if not is_known or claim.refused_in:
+                if not claim.is_as_it_was():
+                    return not claim.path.exists()
+                keep_original(claim.path, folder)
+                write_json(folder / "landing.json", {"name": claim.name, **facts})
+        return self._leave(claim)
 
     def quarantine(
-        self, file: str, *, batch_id: str, at: datetime, reason: Mapping[str, Any], rows: pl.DataFrame | None = None
-    ) -> str:
+        self, claim: Claim, *, at: datetime, reason: Mapping[str, Any], rows: pl.DataFrame | None = None
+    ) -> str | None:
         """Keep a file that cannot be used, or the refused rows of one that is archived, with the reason.
 
+        The same content lies there once, with the newest reason.
+
         Args:
-            file: Path below the inbox folder.
-            batch_id: sha256 of its content.
+            claim: The file.
             at: When; names the folder of the day.
             reason: For `reason.json`: code, message, remedy.
             rows: Refused rows; without it the file itself leaves the inbox for the quarantine.
         Returns:
-            The folder, below the home.
+            The folder, below the home; None where the file was written to meanwhile: it is another one, and stays.
         """
-        path = self.path(file)
-        below = Path("quarantine") / path.parent.name / f"{at:%Y-%m-%d}" / batch_id
-        folder = Path(self.root) / below
-        facts = {"name": path.name, "source": path.parent.name, "sha256": batch_id, "at": at.isoformat(), **reason}
+        quarantine = Path(self.root) / "quarantine" / claim.source
+        held = next(quarantine.glob(f"*/{claim.batch_id}"), None)
+        folder = held or quarantine / f"{at:%Y-%m-%d}" / claim.batch_id
+        facts = {"name": claim.name, "source": claim.source, "sha256": claim.batch_id, "at": at.isoformat(), **reason}
+        below = str(folder.relative_to(self.root))
+        make_folder(folder)
+        with alone(folder):
+            if not claim.is_as_it_was():
+                return below if (folder / "reason.json").exists() else None
+            if claim.refused_in is None:
+                keep_original(claim.path, folder)
+            if rows is None:
+                (folder / "rows.parquet").unlink(missing_ok=True)
+            else:
+                rows.write_parquet(folder / ".rows.part")
+                sync(folder / ".rows.part")
+                (folder / ".rows.part").replace(folder / "rows.parquet")
+            write_json(folder / "reason.json", facts)
         if rows is None:
-            _keep(path, folder, "reason.json", facts)
-            return str(below)
-        folder.mkdir(parents=True, exist_ok=True)
-        _keep_original(path, folder)
-        rows.write_parquet(folder / "rows.parquet")
-        _write_json(folder / "reason.json", facts)
-        return str(below)
+            self._leave(claim)
+        return below
+
+    def refused(self, *, source: str | None = None) -> list[Refused]:
+        """What lies in quarantine, of one source or all, newest first."""
+        places = (Path(self.root) / "quarantine").glob(f"{source or '*'}/*/*/reason.json")
+        found = [(str(place.parent.relative_to(self.root)), read_json(place)) for place in places]
+        listed = [Refused(folder, facts) for folder, facts in found if facts is not None]
+        return sorted(listed, key=lambda one: (one.facts["at"], one.folder), reverse=True)
+
+    def refused_rows(self, folder: str) -> pl.DataFrame | None:
+        """Rows that were refused of a file; None where the file was refused as a whole."""
+        rows = Path(self.root) / folder / "rows.parquet"
+        return pl.read_parquet(rows) if rows.exists() else None
+
+    def refused_batches(self, *, source: str) -> dict[str, str]:
+        """Folder below the home by content, of what lies in quarantine of a source."""
+        folders = (Path(self.root) / "quarantine" / source).glob("*/*/")
+        return {folder.name: str(folder.relative_to(self.root)) for folder in folders}
+
+    def release(self, folder: str) -> None:
+        """Empty a folder of quarantine of which nothing is refused any more; its original is in the archive."""
+        place = Path(self.root) / folder
+        for name in ("reason.json", "rows.parquet"):  # the reason first: without it there is no entry
+            (place / name).unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):  # others of that day are still there
+            place.parent.rmdir()
+
+    def discard(self, claim: Claim) -> None:
+        """Take a file out of the inbox whose content another one of the same run lands."""
+        self._leave(claim)
+
+    def _claimed(self, path: Path, source: str, name: str, *, refused_in: Path | None = None) -> Claim | None:
+        try:
+            state = _state(path)
+            return Claim(source, name, path, sha256(path), state, refused_in)
+        except FileNotFoundError:
+            return None
+
+    def _leave(self, claim: Claim) -> bool:
+        if claim.refused_in is None:
+            if not claim.is_as_it_was():
+                return not claim.path.exists()
+            claim.path.unlink(missing_ok=True)
+        return True
+
+    def _archived(self, source: str, batch_id: str) -> Path:
+        return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
 
 
 def sha256(path: Path) -> str:
@@ -165,7 +314,7 @@ def _settled(path: Path) -> os.stat_result | None:
         return None
     try:
         stat = path.stat()
-    except FileNotFoundError:  # processed between listing and looking
+    except OSError:  # processed between listing and looking, or a link to nowhere
         return None
     written = min(stat.st_mtime, stat.st_ctime)  # a sender's clock may be ahead, the kernel's is not
     return stat if path.is_file() and time.time() - written >= SETTLED_S else None
@@ -176,48 +325,14 @@ def _is_text(path: Path) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in path.name)
 
 
-def _keep(path: Path, folder: Path, note: str, facts: Mapping[str, Any]) -> None:
-    """Move `path` into `folder` with a note beside it, surviving a crash at any point: the note is written last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    _keep_original(path, folder)
-    _write_json(folder / note, facts)
-    path.unlink(missing_ok=True)
-
-
-def _keep_original(path: Path, folder: Path) -> None:
-    original = folder / f"original{_suffix(path)}"
-    if original.exists():
-        return
-    if not path.is_symlink():
-        try:
-            os.link(path, original)
-        except OSError as error:
-            if error.errno != errno.EXDEV:  # an inbox on a disk of its own cannot share the bytes: they are copied
-                raise
-        else:
-            return
-    part = folder / ".original.part"  # of a link the bytes are kept, not the link
-    shutil.copyfile(path, part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(original)
-
-
-def _write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(facts, file, indent=2, ensure_ascii=False)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written to or replaced; empty where there is none. A link counts as what it names."""
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        stat = path.stat()
+    except FileNotFoundError:
+        return ()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def _suffix(path: Path) -> str:
-    return path.suffix.lower() if SUFFIX.fullmatch(path.suffix.lower()) else ""
+def _original(folder: Path) -> Path | None:
+    return next(folder.glob("original*"), None)

@@ -22,6 +22,12 @@ def from_environment() -> Settings:
     return Settings(Path(home).expanduser().resolve())
 
 
+def postgres_addresses() -> dict[str, str]:
+    """Scheme of every PostgreSQL address in the environment, by the name of its variable. The address is a secret."""
+    schemes = {name: value.partition("://")[0] for name, value in os.environ.items() if "://" in value}
+    return {name: scheme for name, scheme in sorted(schemes.items()) if scheme.startswith("postgres")}
+
+
 def for_child(home: Path) -> dict[str, str]:
     """Environment for a process that works on `home`: Dagster's own and ours name the same folder."""
     return {**os.environ, "SMARTMAINT_HOME": str(home), "DAGSTER_HOME": str(home)}

@@ -9,6 +9,7 @@ from pipelines.importers.parsed import FileError
 
 TAIL = 1 << 16
 INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+NO_TIME = "not a time"
 
 
 def header(path: Path) -> list[str]:
@@ -57,23 +58,62 @@ def read_text(path: Path, *, whole_last_line: bool) -> pl.DataFrame:
     return frame.with_row_index("batch_row").with_columns(pl.col("batch_row").cast(pl.Int64))
 
 
-def instants(column: pl.Expr) -> pl.Expr:
-    """ISO 8601 text to moments in UTC; a time without a zone is taken as UTC; null where it is no time.
+def moments(times: pl.Series, *, zone: str) -> tuple[pl.Series, pl.Series]:
+    """Moments in UTC, and the reason where there is none; both are null where nothing was said.
+
+    Args:
+        times: ISO 8601 text, or timestamps with a zone or without.
+        zone: IANA name of the clock that wrote the times without a zone.
 
     Example:
-        >>> pl.select(instants(pl.lit("2026-01-05T01:30:00+01:00"))).item().isoformat()
-        '2026-01-05T00:30:00+00:00'
+        >>> at, why = moments(pl.Series(["2026-03-29T02:30:00", "2026-03-29T03:30:00"]), zone="Europe/Berlin")
+        >>> [str(moment) for moment in at], why.to_list()
+        (['None', '2026-03-29 01:30:00+00:00'], ['never in Europe/Berlin: the clock was put forward over it', None])
     """
-    text = column.str.strip_chars().str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
-    zoned = [text.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
-    naive = [text.str.to_datetime(f, time_unit="us", strict=False).dt.replace_time_zone("UTC") for f in INSTANTS]
-    return pl.coalesce([*(at.dt.convert_time_zone("UTC") for at in zoned), *naive])
+    aware, naive = _stated(times)
+    once = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    some = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    reason = (
+        pl.when(times.is_null() | aware.is_not_null() | once.is_not_null())
+        .then(None)
+        .when(some.is_not_null())
+        .then(pl.lit(f"twice in {zone}: the clock was put back over it"))
+        .when(naive.is_not_null())
+        .then(pl.lit(f"never in {zone}: the clock was put forward over it"))
+        .otherwise(pl.lit(NO_TIME))
+    )
+    read = pl.select(at=pl.coalesce(aware, once), reason=reason.cast(pl.String))
+    return read["at"], read["reason"]
 
 
-def broken_cells(frame: pl.DataFrame, read: pl.Series, *, column: str, reason: str) -> pl.DataFrame:
-    """Rows of `frame` whose text in `column` is no value although there is some, in the columns of `BROKEN`."""
-    bad = frame.filter(read.is_null() & frame[column].is_not_null())
-    return bad.select("batch_row", column=pl.lit(column), found=pl.col(column).str.head(80), reasons=pl.lit(reason))
+def _stated(times: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Moments that name their zone, in UTC, and readings of a clock that do not; null where it is the other or none."""
+    if isinstance(times.dtype, pl.Datetime):
+        nothing = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
+        read = times.dt.cast_time_unit("us")
+        if times.dtype.time_zone is None:
+            return nothing.dt.replace_time_zone("UTC"), read
+        return read.dt.convert_time_zone("UTC"), nothing
+    text = pl.lit(times.cast(pl.String)).str.strip_chars()
+    text = text.str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
+    aware = [text.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
+    naive = [text.str.to_datetime(f, time_unit="us", strict=False) for f in INSTANTS]
+    both = pl.select(aware=pl.coalesce(aware).dt.convert_time_zone("UTC"), naive=pl.coalesce(naive))
+    return both["aware"], both["naive"]
+
+
+def broken_cells(frame: pl.DataFrame, reasons: pl.Series, *, column: str) -> pl.DataFrame:
+    """Rows of `frame` that have a reason why their cell in `column` is no value, in the columns of `BROKEN`."""
+    bad = frame.with_columns(reasons=reasons).drop_nulls("reasons")
+    found = pl.col(column).cast(pl.String).str.head(80)
+    return bad.select("batch_row", column=pl.lit(column), found=found, reasons="reasons")
+
+
+def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The numbers in a column of text, and the reason where there is text that is none."""
+    read = text.cast(pl.Float64, strict=False)
+    bad = read.is_null() & text.is_not_null()
+    return read, pl.select(pl.when(bad).then(pl.lit("value: not a number"))).to_series()
 
 
 def _refuse_cut(path: Path, fields: int, *, whole_last_line: bool) -> None:

@@ -13,7 +13,7 @@ from pipelines.importers.parsed import FileError, Parsed
 class Importer(Protocol):
     """Reads one file as it lies there; raises `FileError` where it is not what it should be."""
 
-    def __call__(self, path: Path, *, source: str) -> Parsed: ...
+    def __call__(self, path: Path, *, source: str, zone: str) -> Parsed: ...
 
 
 IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
@@ -24,8 +24,8 @@ HEALTHY = MappingProxyType({"kaggle-pump": (datetime(2018, 4, 1, tzinfo=UTC), da
 """Known-good span of public data sets: the pump's first failure is on 2018-04-12."""
 
 
-def read_file(path: Path, *, importer: str, source: str) -> Parsed:
-    """Read one file in the format its source declares.
+def read_file(path: Path, *, importer: str, source: str, zone: str = "UTC") -> Parsed:
+    """Read one file in the format its source declares; `zone` is that of times which name none.
 
     Raises:
         FileError: No such format, or the file is not in it.
@@ -35,4 +35,4 @@ def read_file(path: Path, *, importer: str, source: str) -> Parsed:
         raise FileError(
             "unknown_format", f"source {source}: no importer {importer!r}; known are {', '.join(IMPORTERS)}"
         )
-    return reader(path, source=source)
+    return reader(path, source=source, zone=zone)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.importers.cells import broken_cells, header, instants, read_text
+from pipelines.importers.cells import broken_cells, header, moments, numbers, read_text
 from pipelines.importers.parsed import KNOWN, READ, FileError, Parsed, no_broken, no_labels
 
 READINGS = ("machine_id", "sensor", "recorded_at", "value")
@@ -15,12 +15,13 @@ LABELS = ("machine_id", "kind", "label", "started_at", "ended_at")
 TIMES = ("recorded_at", "started_at", "ended_at")
 
 
-def read_long_table(path: Path, *, source: str) -> Parsed:
+def read_long_table(path: Path, *, source: str, zone: str = "UTC") -> Parsed:
     """Read one file of the long layout.
 
     Args:
         path: `.csv` (UTF-8, commas, a header line) or `.parquet`.
         source: Machine names are prefixed with it.
+        zone: Of times that name none.
     Raises:
         FileError: Another ending, unreadable, cut short, or other columns.
     """
@@ -31,42 +32,40 @@ def read_long_table(path: Path, *, source: str) -> Parsed:
     frame = _csv(path) if path.suffix.lower() == ".csv" else _parquet(path)
     frame = frame.with_columns(machine_id=_prefixed(source))
     if "label" in frame.columns:
-        return _labels(frame)
-    return _readings(frame)
+        return _labels(frame, zone)
+    return _readings(frame, zone)
 
 
-def _readings(frame: pl.DataFrame) -> Parsed:
+def _readings(frame: pl.DataFrame, zone: str) -> Parsed:
     if "quality" not in frame.columns:
         frame = frame.with_columns(quality=pl.lit("good"))
     untimed = frame.filter(pl.col("recorded_at").is_null() & pl.col("value").is_not_null()).select(
         "batch_row", column=pl.lit("recorded_at"), found=pl.lit(""), reasons=pl.lit("recorded_at: missing")
     )
-    broken = pl.concat([no_broken(), untimed])
+    broken = [no_broken(), untimed]
     if frame["value"].dtype == pl.String:
-        value = frame["value"].cast(pl.Float64, strict=False)
-        bad = broken_cells(frame, value, column="value", reason="value: not a number")
-        frame, late = _timed(frame.with_columns(value), "recorded_at")
-        broken = pl.concat([broken, bad, late])
+        value, reasons = numbers(frame["value"])
+        broken.append(broken_cells(frame, reasons, column="value"))
+        frame = frame.with_columns(value)
+    frame, mistimed = _timed(frame, "recorded_at", zone)
     frame = frame.with_columns(pl.col("quality").cast(pl.String).fill_null("good"))
     readings = frame.select(READ.names()).cast(READ).drop_nulls(["value", "recorded_at"])
-    return Parsed(readings, no_labels(), broken, frame.height)
+    return Parsed(readings, no_labels(), pl.concat([*broken, mistimed]), frame.height)
 
 
-def _labels(frame: pl.DataFrame) -> Parsed:
-    broken = no_broken()
-    for name in ("started_at", "ended_at"):
-        if frame[name].dtype == pl.String:
-            frame, bad = _timed(frame, name)
-            broken = pl.concat([broken, bad])
+def _labels(frame: pl.DataFrame, zone: str) -> Parsed:
+    frame, unstarted = _timed(frame, "started_at", zone)
+    frame, unended = _timed(frame, "ended_at", zone)
+    broken = pl.concat([unstarted, unended])
     # an end that cannot be read is not the same as none
     labels = frame.select(KNOWN.names()).cast(KNOWN).join(broken, on="batch_row", how="anti", maintain_order="left")
     return Parsed(pl.DataFrame(schema=READ), labels, broken, frame.height)
 
 
-def _timed(frame: pl.DataFrame, column: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`frame` with the text in `column` read as moments, and the cells that are none."""
-    at = frame.select(instants(pl.col(column))).to_series()
-    return frame.with_columns(at), broken_cells(frame, at, column=column, reason=f"{column}: not a time")
+def _timed(frame: pl.DataFrame, column: str, zone: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`frame` with `column` read as moments, and the cells that are none."""
+    at, reasons = moments(frame[column], zone=zone)
+    return frame.with_columns(at.alias(column)), broken_cells(frame, f"{column}: " + reasons, column=column)
 
 
 def _csv(path: Path) -> pl.DataFrame:
@@ -103,8 +102,7 @@ def _refuse_type(path: Path, name: str, dtype: pl.DataType) -> None:
     if name == "value":
         fits, expected = dtype.is_numeric(), "a number"
     elif name in TIMES:
-        fits = isinstance(dtype, pl.Null) or (isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC")
-        expected = "a timestamp in UTC"
+        fits, expected = isinstance(dtype, pl.Null | pl.Datetime), "a timestamp"
     else:
         fits = isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null) or dtype.is_integer()
         expected = "text"

@@ -18,6 +18,7 @@ HEAVY = (
     "jobs.cli",
     "jobs.importing",
     "jobs.running",
+    "jobs.doctor",
     "pandera.polars",
     "duckdb",
     "sklearn.ensemble",

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
@@ -101,15 +102,9 @@ class Installation:
     def _reap(self) -> None:
         """End what a killed part left running, as a service manager ends a service's whole group."""
         for process in self._all():
-            with_suppressed(process.kill)
+            with suppress(psutil.Error):
+                process.kill()
         psutil.wait_procs(self._all(), timeout=20)
-
-
-def with_suppressed(act) -> None:
-    try:
-        act()
-    except psutil.Error:
-        pass
 
 
 @pytest.fixture
@@ -136,7 +131,8 @@ def killed(installation: Installation, home: Path, part: str, chance: random.Ran
         found = installation.parts(PARTS[part])
         if found and in_flight(home):
             time.sleep(chance.uniform(0.0, 1.5))
-            with_suppressed(found[0].kill)
+            with suppress(psutil.Error):
+                found[0].kill()
             return
         time.sleep(0.05)
     raise AssertionError(f"no {part} was ever under way")

@@ -13,6 +13,9 @@ ASSETS = {
     "labels": "acquisition",
     "machines": "acquisition",
     "window_features": "manipulation",
+    "baselines": "detection",
+    "data_quality": "detection",
+    "exceedances": "detection",
     "anomaly_scores": "detection",
     "alarms": "detection",
     "verdicts": "health",
@@ -21,6 +24,10 @@ ASSETS = {
     "decisions": "advisory",
     "work_orders": "advisory",
     "catalog": "serving",
+    "compaction": "maintenance",
+    "vacuum": "maintenance",
+    "retention": "maintenance",
+    "prune": "maintenance",
 }
 CHECKS = {"readings:every_row_is_accounted_for", "readings:nothing_was_refused"}
 
@@ -52,9 +59,16 @@ def test_jobs_sensors_and_schedules_equal_the_stored_list(tmp_path):
         "import_batch",
         "micro_batch",
         "plan",
+        "compact",
+        "care",
     }
     assert {sensor.name for sensor in repository.sensor_defs} == {"landing_sensor"}
-    assert {schedule.name for schedule in repository.schedule_defs} == {"plan_schedule", "catch_up_schedule"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "plan_schedule",
+        "catch_up_schedule",
+        "compaction_schedule",
+        "care_schedule",
+    }
 
 
 def test_the_definitions_load_with_no_environment_set():

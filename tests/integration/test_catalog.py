@@ -16,6 +16,7 @@ from deltalake.schema import PrimitiveType
 from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED
+from resources import catalog as module
 from resources.catalog import Catalog, QueryError
 from resources.home import Home
 from resources.lake import Lake
@@ -34,7 +35,7 @@ class Published:
         self.catalog.rebuild(SERVED)
 
     def land(self, *values: float, source: str = "a-1", batch: str = "b1", day: int = 0) -> None:
-        seq = self.lake.next_seq("readings")
+        seq = self.lake.next_seq("readings", source=source)
         frame = pl.DataFrame(
             {
                 "source": source,
@@ -51,7 +52,7 @@ class Published:
             schema_overrides={"landed_at": pl.Datetime("us", "UTC"), "batch_row": pl.Int64, "batch_seq": pl.Int64},
         )
         rows = conform(frame.cast({"recorded_at": pl.Datetime("us", "UTC")}), CONTRACTS["readings"])
-        self.lake.append("readings", rows, source=source, batches=[batch], seq=seq)
+        self.lake.append("readings", rows, source=source, batches={batch: seq})
 
     def rows(self, sql: str) -> list[tuple]:
         return self.catalog.query(sql).rows
@@ -294,12 +295,60 @@ def test_readers_beside_rebuilds_see_ever_newer_versions_and_no_error(published)
     assert published.rows("SELECT count(*) FROM readings") == [(3,)]
 
 
+def test_of_two_rebuilds_at_once_the_one_that_looked_at_the_lake_last_is_seen(published, monkeypatch):
+    rivals = []
+
+    def view(table: str, lake: Lake) -> str:
+        sql = original(table, lake)
+        if not rivals:  # the lake was looked at: meanwhile another run lands and rebuilds
+            published.land(1.0)
+            rivals.append(threading.Thread(target=published.catalog.rebuild, args=[SERVED]))
+            rivals[0].start()
+            rivals[0].join(timeout=2.0)
+        return sql
+
+    original = module._view
+    monkeypatch.setattr(module, "_view", view)
+    published.catalog.rebuild(SERVED)
+    rivals[0].join()
+    assert published.rows("SELECT count(*) FROM readings") == [(1,)]
+
+
+def test_what_was_current_in_the_oldest_catalog_still_read_by_is_known(published):
+    first = published.catalog.read_since(datetime.now(UTC))
+    published.catalog.rebuild(SERVED)
+    second = max(published.catalog._published())
+    assert first is not None
+    assert first < second
+    assert published.catalog.read_since(datetime.now(UTC)) == first  # its queries may be under way
+    later = datetime.now(UTC) + module.LONGEST_QUERY
+    assert published.catalog.read_since(later) == second
+
+
+def test_a_catalog_of_an_older_version_was_published_when_its_file_was_written(published):
+    Path(published.catalog.path).unlink()
+    assert published.catalog.read_since(datetime.now(UTC)) is None
+    with duckdb.connect(published.catalog.path) as connection:
+        connection.execute("CREATE SCHEMA bi")
+    written = datetime.fromtimestamp(Path(published.catalog.path).stat().st_mtime, UTC)
+    assert published.catalog.read_since(datetime.now(UTC)) == written
+    published.catalog.rebuild(SERVED)
+
+
+def test_a_broken_catalog_is_replaced_by_the_next_rebuild(published):
+    Path(published.catalog.path).write_bytes(b"not a database")
+    published.catalog.rebuild(SERVED)
+    assert published.rows("SELECT count(*) FROM readings") == [(0,)]
+
+
 def test_a_rebuild_leaves_nothing_beside_the_catalog(published):
     published.catalog.rebuild(SERVED)
     assert [path.name for path in published.home.root.glob("catalog.duckdb*")] == ["catalog.duckdb"]
 
 
 def test_a_rebuild_that_was_killed_is_not_in_the_way_of_the_next(published):
-    Path(f"{published.catalog.path}.{os.getpid()}.part").write_bytes(b"half")
+    for name in (f"{os.getpid()}.part", "4000000.part", "4000000.part.wal"):
+        Path(f"{published.catalog.path}.{name}").write_bytes(b"half")
     published.catalog.rebuild(SERVED)
+    assert [path.name for path in published.home.root.glob("catalog.duckdb*")] == ["catalog.duckdb"]
     assert published.rows("SELECT count(*) FROM readings") == [(0,)]

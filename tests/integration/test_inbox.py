@@ -1,11 +1,12 @@
 """The inbox: a file shows whole or not at all, leaves last, and its original is kept whatever its name."""
 
+import errno
 import json
 import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resources import inbox as module
-from resources.inbox import SETTLED_S, Inbox, sha256
+from resources import keeping
+from resources.inbox import SETTLED_S, Claim, Inbox, sha256
 from sensors.landing import run_key
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -52,6 +53,19 @@ class Landing:
 
     def pending(self) -> list[str]:
         return [one.file for one in self.inbox.pending()]
+
+    def claim(self, name: str) -> Claim:
+        claim = self.inbox.claim(f"line/{name}")
+        assert claim is not None
+        return claim
+
+    def archive(self, name: str, **facts: str) -> bool:
+        return self.inbox.archive(self.claim(name), facts=facts)
+
+    def refuse(self, name: str, rows: pl.DataFrame | None = None, **reason: str) -> Path:
+        below = self.inbox.quarantine(self.claim(name), at=NOW, reason=REASON | reason, rows=rows)
+        assert below is not None
+        return self.root / below
 
     def tree(self) -> list[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
@@ -232,7 +246,11 @@ def test_strays_are_told_and_never_pending(landing):
     (folder / os.fsdecode(b"line/latin-\xfc.csv")).write_text("1")
     for path in folder.rglob("*"):
         os.utime(path, (0, 0))
-    assert landing.inbox.strays() == ["Line 1", "line/2026", "line/latin-\udcfc.csv", "loose.csv"]
+    (folder / "line" / "round").symlink_to("round")
+    (folder / "line" / "nowhere.csv").symlink_to("absent")
+    assert landing.inbox.strays() == [
+        "Line 1", "line/2026", "line/latin-\udcfc.csv", "line/nowhere.csv", "line/round", "loose.csv"
+    ]  # fmt: skip
     assert landing.pending() == ["line/good.csv"]
 
 
@@ -260,7 +278,7 @@ def test_an_archived_file_leaves_the_inbox_and_is_kept_under_its_content(landing
     path = landing.write("day.CSV", b"content")
     batch = sha256(path)
     assert not landing.inbox.has_archived(batch, source="line")
-    landing.inbox.archive("line/day.CSV", batch_id=batch, facts={"importer": "readings"})
+    assert landing.archive("day.CSV", importer="readings")
     assert landing.inbox.has_archived(batch, source="line")
     assert not landing.inbox.has_archived(batch, source="other")
     assert landing.tree() == [
@@ -273,19 +291,20 @@ def test_an_archived_file_leaves_the_inbox_and_is_kept_under_its_content(landing
 
 def test_the_same_bytes_that_come_again_leave_the_inbox_and_the_archive_as_it_was(landing):
     batch = sha256(landing.write("day.csv"))
-    landing.inbox.archive("line/day.csv", batch_id=batch, facts={"landed_at": "first"})
+    landing.archive("day.csv", landed_at="first")
     before = landing.tree()
     landing.write("again.txt")
-    landing.inbox.archive("line/again.txt", batch_id=batch, facts={"landed_at": "second"})
+    landing.archive("again.txt", landed_at="second")
     assert landing.tree() == before
     assert "first" in (archived(landing, batch) / "landing.json").read_text()
 
 
 def test_archiving_a_file_that_another_run_archived_is_done(landing):
-    batch = sha256(landing.write("day.csv"))
-    for _ in range(2):
-        landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
-    assert landing.inbox.has_archived(batch, source="line")
+    landing.write("day.csv")
+    claim = landing.claim("day.csv")
+    assert [landing.inbox.archive(claim, facts={}) for _ in range(2)] == [True, True]
+    assert landing.inbox.has_archived(claim.batch_id, source="line")
+    assert landing.inbox.claim("line/day.csv") is None
 
 
 @pytest.mark.parametrize("reached", ["folder", "original", "half a note", "note"])
@@ -295,15 +314,15 @@ def test_a_crash_between_the_steps_of_archiving_heals_at_the_next_try(landing, r
     folder = archived(landing, batch)
     folder.mkdir(parents=True)
     if reached != "folder":
-        module._keep_original(path, folder)
+        keeping.keep_original(path, folder)
     if reached == "half a note":
         (folder / ".landing.json.part").write_text('{"na')
     if reached == "note":
-        module._write_json(folder / "landing.json", {"name": "day.csv"})
+        keeping.write_json(folder / "landing.json", {"name": "day.csv"})
     assert landing.inbox.has_archived(batch, source="line") is (reached == "note")
     assert landing.pending() == ["line/day.csv"]  # it leaves last
 
-    landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
+    assert landing.archive("day.csv")
     assert landing.pending() == []
     assert sorted(path.name for path in folder.iterdir()) == ["landing.json", "original.csv"]
     assert (folder / "original.csv").read_bytes() == b"content"
@@ -316,11 +335,7 @@ def test_of_a_link_the_bytes_are_kept_and_not_the_link(landing, tmp_path, keep):
     elsewhere.write_bytes(b"content")
     (landing.root / "landing" / "line").mkdir()
     (landing.root / "landing" / "line" / "link.csv").symlink_to(elsewhere)
-    batch = sha256(elsewhere)
-    if keep == "archive":
-        landing.inbox.archive("line/link.csv", batch_id=batch, facts={})
-    else:
-        landing.inbox.quarantine("line/link.csv", batch_id=batch, at=NOW, reason=REASON)
+    landing.archive("link.csv") if keep == "archive" else landing.refuse("link.csv")
     elsewhere.unlink()
     [kept] = landing.root.rglob("original.csv")
     assert kept.read_bytes() == b"content"
@@ -334,9 +349,8 @@ def test_of_a_link_the_bytes_are_kept_and_not_the_link(landing, tmp_path, keep):
 def test_a_refused_file_is_kept_as_it_was_with_the_reason_whatever_its_name(landing, name):
     content = b"\x00\xff not a table \n"
     batch = sha256(landing.write(name, content))
-    below = landing.inbox.quarantine(f"line/{name}", batch_id=batch, at=NOW, reason=REASON)
-    assert below == f"quarantine/line/2026-01-05/{batch}"
-    folder = landing.root / below
+    folder = landing.refuse(name)
+    assert folder == landing.root / f"quarantine/line/2026-01-05/{batch}"
     [original] = folder.glob("original*")
     assert original.read_bytes() == content
     assert json.loads((folder / "reason.json").read_text("utf-8")) == {
@@ -361,33 +375,36 @@ NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"
 @example("a." + "x" * 9)
 @example("a.Ü")
 def test_what_is_kept_is_called_original_with_a_plain_suffix_at_most(name):
-    suffix = module._suffix(Path("line") / name)
+    suffix = keeping.suffix(Path("line") / name)
     assert suffix == "" or (suffix[0] == "." and suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) <= 9)
     assert suffix in ("", Path(name).suffix.lower())
 
 
 def test_refused_rows_are_kept_beside_the_original_which_stays_pending_until_it_is_archived(landing):
-    path = landing.write("day.csv", b"content")
-    batch = sha256(path)
+    landing.write("day.csv", b"content")
     rows = pl.DataFrame({"batch_row": [3], "reasons": ["value: in_range"]})
     for _ in range(2):  # a run that was killed does it again
-        below = landing.inbox.quarantine("line/day.csv", batch_id=batch, at=NOW, reason=REASON, rows=rows)
-    folder = landing.root / below
+        folder = landing.refuse("day.csv", rows)
     assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json", "rows.parquet"]
     assert pl.read_parquet(folder / "rows.parquet").equals(rows)
     assert landing.pending() == ["line/day.csv"]
 
-    landing.inbox.archive("line/day.csv", batch_id=batch, facts={})
+    landing.archive("day.csv")
     assert landing.pending() == []
     assert (folder / "original.csv").read_bytes() == b"content"
 
 
-def test_the_same_bytes_refused_again_are_kept_once_a_day(landing):
-    for name in ("a.csv", "b.csv"):
-        batch = sha256(landing.write(name))
-        landing.inbox.quarantine(f"line/{name}", batch_id=batch, at=NOW, reason=REASON)
+def test_the_same_bytes_refused_again_on_another_day_are_kept_once_with_the_newest_reason(landing):
+    landing.write("a.csv")
+    folder = landing.refuse("a.csv", pl.DataFrame({"batch_row": [3]}))
+    landing.archive("a.csv")
+    landing.write("b.csv")
+    tomorrow = NOW + timedelta(days=1)
+    landing.inbox.quarantine(landing.claim("b.csv"), at=tomorrow, reason={"code": "empty"})
     assert landing.pending() == []
-    assert len(landing.tree()) == 2
+    [entry] = landing.inbox.refused()
+    assert (landing.root / entry.folder, entry.facts["code"], entry.facts["name"]) == (folder, "empty", "b.csv")
+    assert landing.inbox.refused_rows(entry.folder) is None
 
 
 def test_a_crash_before_the_reason_was_noted_heals_at_the_next_try(landing):
@@ -395,8 +412,8 @@ def test_a_crash_before_the_reason_was_noted_heals_at_the_next_try(landing):
     batch = sha256(path)
     folder = landing.root / "quarantine" / "line" / "2026-01-05" / batch
     folder.mkdir(parents=True)
-    module._keep_original(path, folder)
-    landing.inbox.quarantine("line/day.csv", batch_id=batch, at=NOW, reason=REASON)
+    keeping.keep_original(path, folder)
+    landing.refuse("day.csv")
     assert landing.pending() == []
     assert sorted(path.name for path in folder.iterdir()) == ["original.csv", "reason.json"]
 
@@ -404,3 +421,126 @@ def test_a_crash_before_the_reason_was_noted_heals_at_the_next_try(landing):
 def test_a_content_hash_is_that_of_sha256sum(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("then", ["written over", "grown", "another put in its place"])
+@pytest.mark.parametrize("keep", ["archive", "quarantine", "discard"])
+def test_a_file_that_is_written_to_after_it_was_read_stays_as_another_one(landing, keep, then):
+    path = landing.write("day.csv", b"old")
+    claim = landing.claim("day.csv")
+    if then == "another put in its place":
+        path.unlink()
+    path.write_bytes(b"new" if then == "written over" else b"much more")
+    new = sha256(path)
+    if keep == "archive":
+        assert not landing.inbox.archive(claim, facts={})
+    elif keep == "quarantine":
+        assert landing.inbox.quarantine(claim, at=NOW, reason=REASON) is None
+    else:
+        landing.inbox.discard(claim)
+    assert landing.claim("day.csv").batch_id == new
+    assert not landing.inbox.has_archived(claim.batch_id, source="line")
+    assert landing.inbox.refused() == []
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EXDEV])
+def test_where_the_file_system_has_no_links_everything_is_kept_all_the_same(landing, original, monkeypatch, number):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    names = {landing.inbox.put(original, source="line") for _ in range(2)}
+    [name] = names
+    os.utime(landing.inbox.path(name), (0, 0))
+    landing.write("bad.csv", b"bad")
+    folder = landing.refuse("bad.csv")
+    assert (folder / "original.csv").read_bytes() == b"bad"
+    claim = landing.inbox.claim(name)
+    assert landing.inbox.archive(claim, facts={})
+    assert (archived(landing, claim.batch_id) / "original.csv").read_bytes() == original.read_bytes()
+    assert not [path for path in landing.tree() if path.startswith("landing") or ".part" in path]
+
+
+def test_a_disk_that_is_full_is_no_file_system_without_links(landing, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    landing.write("day.csv")
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        landing.archive("day.csv")
+    assert landing.pending() == ["line/day.csv"]
+
+
+def test_what_is_kept_is_on_the_disk_with_every_folder_it_lies_in_before_the_file_leaves_the_inbox(
+    landing, monkeypatch
+):
+    path, synced = landing.write("day.csv"), []
+    sync = os.fsync
+
+    def record(held: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{held}").readlink())
+        assert path.exists()
+        sync(held)
+
+    monkeypatch.setattr(os, "fsync", record)
+    landing.archive("day.csv")
+    folder = archived(landing, sha256(next(landing.root.rglob("original.csv"))))
+    chain = [folder, *folder.parents][: len(folder.relative_to(landing.root).parts) + 1]
+    assert {path, folder / ".landing.json.part", *chain} <= set(synced)
+
+
+def test_two_runs_that_keep_the_same_bytes_at_once_keep_them_once(landing):
+    names = [f"{number}.csv" for number in range(6)]
+    claims = [landing.claim(landing.write(name, b"same").name) for name in names]
+    ready = threading.Barrier(len(claims))
+
+    def keep(number: int) -> None:
+        ready.wait(30)
+        landing.inbox.quarantine(claims[number], at=NOW, reason=REASON, rows=pl.DataFrame({"batch_row": [1]}))
+        landing.inbox.archive(claims[number], facts={"batch_seq": number})
+
+    with ThreadPoolExecutor(len(claims)) as pool:
+        list(pool.map(keep, range(len(claims))))
+    assert landing.pending() == []
+    assert len(landing.tree()) == 5
+
+
+def test_what_is_refused_is_listed_newest_first_and_by_source(landing):
+    for number, source in enumerate(("line", "other", "line")):
+        landing.write("day.csv", bytes([number]), source=source)
+        claim = landing.inbox.claim(f"{source}/day.csv")
+        landing.inbox.quarantine(claim, at=NOW - timedelta(days=number), reason=REASON)
+    listed = landing.inbox.refused()
+    assert [entry.facts["at"][:10] for entry in listed] == ["2026-01-05", "2026-01-04", "2026-01-03"]
+    assert [entry.facts["source"] for entry in landing.inbox.refused(source="other")] == ["other"]
+    assert len(landing.inbox.refused_batches(source="line")) == 2
+
+
+def test_a_file_brought_back_goes_to_the_archive_and_its_entry_is_released(landing):
+    landing.write("day.csv", b"content")
+    folder = landing.refuse("day.csv")
+    [entry] = landing.inbox.refused()
+    claim = landing.inbox.bring_back(entry.folder)
+    assert (claim.file, claim.batch_id) == ("line/day.csv", sha256(folder / "original.csv"))
+    assert landing.inbox.archive(claim, facts={"batch_seq": 64})
+    landing.inbox.release(entry.folder)
+    assert landing.inbox.landing_note(claim.batch_id, source="line") == {"name": "day.csv", "batch_seq": 64}
+    assert list(landing.inbox.archived(source="line")) == [claim.batch_id]
+    assert landing.inbox.from_archive(claim.batch_id, source="line").path.read_bytes() == b"content"
+    assert landing.inbox.archived_sources() == ["line"]
+    assert landing.inbox.refused() == []
+    assert landing.inbox.bring_back(entry.folder) is None
+    assert not list((landing.root / "quarantine" / "line").iterdir())
+
+
+@pytest.mark.parametrize("state", ["gone", "changed"])
+def test_an_original_that_is_gone_or_not_what_it_was_is_none(landing, state):
+    claim = landing.claim(landing.write("day.csv", b"content").name)
+    landing.inbox.archive(claim, facts={"batch_seq": 64})
+    original = archived(landing, claim.batch_id) / "original.csv"
+    original.unlink()
+    if state == "changed":
+        original.write_bytes(b"contenT")
+    assert landing.inbox.from_archive(claim.batch_id, source="line") is None
+    assert landing.inbox.archived(source="line")[claim.batch_id]["batch_seq"] == 64

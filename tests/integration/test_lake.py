@@ -1,7 +1,7 @@
 """The lake: a batch lands once, a consumer takes what changed once, and whoever comes late starts again."""
 
 import shutil
-from collections.abc import Callable, Iterator
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,9 +56,9 @@ def lake(tmp_path) -> Lake:
 
 
 def land(lake: Lake, values: Values, *, batch: str, source: str = "a") -> None:
-    seq = lake.next_seq("readings")
+    seq = lake.next_seq("readings", source=source)
     frame = readings(values, source=source, batch=batch, seq=seq)
-    lake.append("readings", frame, source=source, batches=[batch], seq=seq)
+    lake.append("readings", frame, source=source, batches={batch: seq})
 
 
 def take(lake: Lake, *, source: str | None = "a", definition: str = "") -> Taken:
@@ -100,19 +100,6 @@ def hours(since: int, until: int) -> Span:
     return Span(START + since * HOUR, START + until * HOUR)
 
 
-class Meanwhile(list[str]):
-    """Names of batches; the first to look at them finds that something else happened meanwhile."""
-
-    def __init__(self, names: list[str], act: Callable[[], None]) -> None:
-        super().__init__(names)
-        self.acts = [act]
-
-    def __iter__(self) -> Iterator[str]:
-        while self.acts:
-            self.acts.pop()()
-        return super().__iter__()
-
-
 # --- tables and batches
 
 
@@ -151,12 +138,12 @@ def test_a_batch_appended_again_changes_nothing(lake):
 def test_of_several_batches_only_the_unknown_are_appended(lake):
     land(lake, {0: 1.0}, batch="b1")
     both = pl.concat([readings({0: 1.0}, batch="b1", seq=7), readings({1: 2.0}, batch="b2", seq=8)])
-    lake.append("readings", both, source="a", batches=["b1", "b2"], seq=8)
+    lake.append("readings", both, source="a", batches={"b1": 7, "b2": 8})
     assert sorted(lake.read("readings")["batch_id"]) == ["b1", "b2"]
 
 
 def test_a_batch_without_rows_is_known_afterwards(lake):
-    lake.append("readings", readings({}), source="a", batches=["empty"], seq=lake.next_seq("readings"))
+    lake.append("readings", readings({}), source="a", batches={"empty": 9})
     assert lake.knows("readings", source="a", batch="empty")
     assert lake.count("readings") == 0
 
@@ -168,11 +155,12 @@ def test_a_batch_is_known_for_the_source_it_landed_for_alone(lake):
     assert not lake.knows("features", source="a", batch="b1")
 
 
-def test_two_appends_of_one_source_from_one_version_conflict_and_the_late_one_lands_when_redone(lake):
-    seq = lake.next_seq("readings")
-    late = Meanwhile(["late"], lambda: land(lake, {0: 1.0}, batch="first"))
+def test_a_batch_judged_against_a_table_that_another_run_appended_to_conflicts_and_lands_when_redone(lake):
+    base, seq = lake.base("readings"), lake.next_seq("readings", source="a")
+    land(lake, {0: 1.0}, batch="first")
+    late = readings({0: 2.0}, batch="late", seq=seq)
     with pytest.raises(CommitFailedError):
-        lake.append("readings", readings({0: 2.0}, batch="late", seq=seq), source="a", batches=late, seq=seq)
+        lake.append("readings", late, source="a", batches={"late": seq}, base=base)
     assert lake.read("readings")["batch_id"].to_list() == ["first"]
 
     redo_on_conflict(lambda: land(lake, {0: 2.0}, batch="late"))
@@ -180,19 +168,61 @@ def test_two_appends_of_one_source_from_one_version_conflict_and_the_late_one_la
 
 
 def test_two_appends_of_two_sources_from_one_version_both_land(lake):
-    seq = lake.next_seq("readings")
-    late = Meanwhile(["late"], lambda: land(lake, {0: 1.0}, batch="first", source="b"))
-    lake.append("readings", readings({0: 2.0}, batch="late", seq=seq), source="a", batches=late, seq=seq)
+    base, seq = lake.base("readings"), lake.next_seq("readings", source="a")
+    land(lake, {0: 1.0}, batch="first", source="b")
+    late = readings({0: 2.0}, batch="late", seq=seq)
+    lake.append("readings", late, source="a", batches={"late": seq}, base=base)
     assert sorted(lake.read("readings")["batch_id"]) == ["first", "late"]
+
+
+def test_rows_that_a_known_batch_lacks_are_added_through_the_table_they_were_judged_against(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    seq = lake.seq_of("readings", source="a", batch="b1")
+    more = readings({1: 2.0}, batch="b1", seq=seq)
+    lake.append("readings", more, source="a", batches={"b1": seq})
+    assert lake.count("readings") == 1
+    stale = lake.base("readings")
+    lake.append("readings", more, source="a", batches={"b1": seq}, base=lake.base("readings"))
+    assert lake.readings(source="a").select("value", "batch_seq").sort("value").rows() == [(1.0, seq), (2.0, seq)]
+    with pytest.raises(CommitFailedError):
+        lake.append("readings", more, source="a", batches={"b1": seq}, base=stale)
+
+
+def test_the_order_of_a_batch_is_remembered_and_an_older_one_that_comes_late_does_not_move_the_next_back(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    land(lake, {0: 2.0}, batch="b2")
+    first, second = (lake.seq_of("readings", source="a", batch=batch) for batch in ("b1", "b2"))
+    assert lake.readings(source="a")["batch_seq"].to_list() == [second]
+    assert lake.seq_of("readings", source="a", batch="b3") is None
+    lake.append("readings", readings({5: 1.0}, batch="b0", seq=3), source="a", batches={"b0": 3})
+    assert lake.next_seq("readings", source="a") > second > first > 3
+
+
+def test_in_a_table_that_counts_its_versions_anew_the_next_batch_is_above_those_that_it_holds(lake):
+    old = 900 << 16
+    lake.append("readings", readings({0: 1.0}, seq=old), source="a", batches={"b1": old})
+    land(lake, {0: 2.0}, batch="b2")
+    land(lake, {0: 3.0}, batch="b3")
+    assert lake.readings(source="a")["value"].to_list() == [3.0]
+
+
+def test_batches_are_forgotten_after_a_time_and_the_order_of_a_source_never(tmp_path, monkeypatch):
+    lake = new_lake(tmp_path)
+    long_ago = time.time() - 40 * 86_400
+    with monkeypatch.context() as past:
+        past.setattr(time, "time", lambda: long_ago)
+        lake.append("readings", readings({0: 1.0}, seq=900 << 16), source="a", batches={"b1": 900 << 16})
+    assert not lake.knows("readings", source="a", batch="b1")
+    assert lake.next_seq("readings", source="a") == 901 << 16
 
 
 def test_the_next_seq_is_above_all_that_was_committed_before(lake):
     seqs = []
     for number in range(3):
-        seqs.append(lake.next_seq("readings"))
+        seqs.append(lake.next_seq("readings", source="a"))
         land(lake, {0: float(number)}, batch=f"b{number}")
     assert seqs == sorted(set(seqs))
-    assert lake.next_seq("readings") > lake.read("readings")["batch_seq"].max()
+    assert lake.next_seq("readings", source="a") > lake.read("readings")["batch_seq"].max()
     assert seqs[1] - seqs[0] >= 200  # files of one run are numbered from there on
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from skops.io import dumps
+from sklearn.tree import DecisionTreeRegressor
+from skops.io import dumps, get_untrusted_types
 
 from pipelines.detection.baseline import MachineModel
 from pipelines.detection.matrix import Matrix
@@ -63,7 +64,7 @@ def test_a_model_is_fitted_once_and_scores_alike_when_it_is_loaded(store, fitted
     assert store.keep("v1", lambda: fitted) is fitted
     loaded = store.keep("v1", never)
     assert loaded is not fitted
-    assert loaded.scores(matrix(2)).equals(fitted.scores(matrix(2)))
+    assert pl.DataFrame(loaded.scores(matrix(2))).equals(pl.DataFrame(fitted.scores(matrix(2))))
     assert loaded.columns == fitted.columns
     assert stored(store).name.startswith("v1-")
 
@@ -136,6 +137,18 @@ def test_a_file_with_a_foreign_type_is_refused_before_anything_of_it_is_made(sto
     with pytest.raises(ModelError, match=rf"{path.name}: holds types that are not allowed: .*Foreign; delete it"):
         store.keep("v1", never)
     assert Foreign.made == 0
+
+
+def test_a_stored_model_needs_no_type_beyond_plain_ones(store, fitted):
+    store.keep("v1", lambda: fitted)
+    assert get_untrusted_types(data=stored(store).read_bytes()) == []
+
+
+def test_a_fitted_tree_is_a_foreign_type_too(store, fitted):
+    tree = DecisionTreeRegressor().fit([[0.0], [1.0]], [0.0, 1.0])
+    path = stand_in(store, dumps({**fitted.parts(), "forest": {"trees": [tree]}}))
+    with pytest.raises(ModelError, match=rf"{path.name}: holds types that are not allowed: sklearn.tree._tree.Tree;"):
+        store.keep("v1", never)
 
 
 def touch(path: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-GROUPS = ("acquisition", "manipulation", "detection", "health", "prognosis", "advisory", "serving")
+GROUPS = ("acquisition", "manipulation", "detection", "health", "prognosis", "advisory", "serving", "maintenance")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "lineage.png"
 

@@ -139,6 +139,19 @@ def test_a_healthy_span_is_two_moments_in_order(entry, span, told):
     assert "plant" in str(refusal.value)
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/St_Johns", "Etc/GMT+3"])
+def test_a_source_may_declare_the_zone_of_its_clock(zone):
+    assert parse_register(f'[sources.plant]\nzone = "{zone}"').source("plant").zone == zone
+
+
+@pytest.mark.parametrize("zone", ['"Mars"', '"Europe"', '"../zone"', '"/etc/passwd"', '"localtime"', '""', "3", "[]"])
+def test_a_zone_that_nobody_knows_is_refused(zone):
+    with pytest.raises(
+        RegisterError, match=r"^sources.plant: zone is .*; expected an IANA name such as .Europe/Berlin"
+    ):
+        parse_register(f"[sources.plant]\nzone = {zone}")
+
+
 def test_a_healthy_span_in_another_zone_is_the_same_span():
     register = parse_register(BARE + "healthy = [2026-01-05T01:00:00+01:00, 2026-01-06T00:00:00Z]")
     assert register.machines["plant.pump-2"].healthy == (

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import numpy as np
 import pandera.polars as pa
 import polars as pl
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
+from sklearn.ensemble import IsolationForest
 
 from resources.lake import CONFIGURATION
-from resources.model_store import TRUSTED
 
 NAN = float("nan")
+SAMPLES = np.random.default_rng(1).normal(size=(300, 2))
 
 
 # --- pandera, for pipelines/contracts/enforce.py
@@ -210,6 +212,65 @@ def test_paths_of_files_are_percent_encoded_and_polars_does_not_find_them(tmp_pa
         pl.read_delta(uri)
 
 
+AT = datetime(2026, 1, 5, 1, 2, 3, 456_789, tzinfo=UTC)
+TIMED = pl.DataFrame(
+    {
+        "source": ["a", "b", "b"],
+        "machine_id": ["m", "n", "o"],
+        "at": [AT + timedelta(hours=n) for n in range(3)],
+        "none": pl.Series([None] * 3, dtype=pl.Float64),
+    }
+)
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+def test_the_log_tells_rows_and_newest_moment_of_every_file_without_a_look_into_it(tmp_path, is_checkpointed):
+    uri = table(tmp_path, TIMED, versions=1)
+    if is_checkpointed:
+        DeltaTable(uri).create_checkpoint()
+    for file in DeltaTable(uri).file_uris():
+        Path(file).unlink()
+    files = pl.DataFrame(DeltaTable(uri).get_add_actions(flatten=True)).sort("partition.source")
+    assert files.select("partition.source", "num_records", "max.machine_id").rows() == [("a", 1, "m"), ("b", 2, "o")]
+    # cut to the millisecond: `Lake.newest_moment` is meant for moments of whole seconds
+    assert files["max.at"].to_list() == [moment.replace(microsecond=456_000) for moment in (AT, TIMED["at"][2])]
+    assert files.schema["max.at"] == pl.Datetime("us", "UTC")
+
+
+def test_the_log_of_a_table_without_files_tells_no_statistics(tmp_path):
+    files = pl.DataFrame(DeltaTable(table(tmp_path, TIMED)).get_add_actions(flatten=True))
+    assert files.is_empty()
+    assert files["num_records"].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (pl.col("source") == "b", ["n", "o"]),
+        (pl.col("at") >= TIMED["at"][1], ["n", "o"]),
+        ((pl.col("at") >= TIMED["at"][1]) & (pl.col("at") < TIMED["at"][2]), ["n"]),
+        (pl.any_horizontal(pl.lit(False), pl.col("at") == TIMED["at"][2]), ["o"]),
+        (pl.col("machine_id").is_in(["n"]), ["n"]),
+    ],
+    ids=["partition", "statistics", "a range", "one of several", "a name"],
+)
+def test_polars_opens_no_file_that_the_log_rules_out(tmp_path, where, found):
+    uri = table(tmp_path, TIMED, versions=1)
+    [other] = [file for file in DeltaTable(uri).file_uris() if "source=a" in file]
+    Path(other).unlink()
+    assert pl.scan_delta(DeltaTable(uri)).filter(where).sort("at").collect()["machine_id"].to_list() == found
+
+
+def test_statistics_cut_to_the_millisecond_hide_no_row(tmp_path):
+    uri = table(tmp_path, TIMED, versions=1)
+    at = pl.col("at")
+    within = (at >= AT) & (at < AT + timedelta(microseconds=1))
+    assert pl.scan_delta(DeltaTable(uri)).filter(within).collect()["machine_id"].to_list() == ["m"]
+    told = f"at >= '{AT:%FT%T.%fZ}' AND at < '{AT + timedelta(microseconds=1):%FT%T.%fZ}'"
+    write_deltalake(DeltaTable(uri), TIMED.clear().to_arrow(), mode="overwrite", predicate=told)
+    assert sorted(pl.read_delta(DeltaTable(uri))["machine_id"]) == ["n", "o"]
+
+
 @pytest.mark.parametrize("letter", "[]^|")
 def test_deltalake_panics_in_a_path_with(tmp_path, letter):
     """`UNUSABLE` in resources/home.py refuses such a home; in a process of its own, for the panic's noise."""
@@ -233,6 +294,45 @@ def test_equal_frames_are_written_as_equal_bytes_by_polars(tmp_path):
     for name in ("one", "two"):
         pl.concat([frame.head(400), frame.tail(600)]).write_parquet(tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+# --- deltalake, for resources/lake_maintenance.py
+
+
+def small_files(root: Path) -> DeltaTable:
+    for value in (1.0, 2.0, 3.0):
+        write_deltalake(
+            str(root), pl.DataFrame({"value": [value]}).to_arrow(), mode="append", configuration=CONFIGURATION
+        )
+    return DeltaTable(str(root))
+
+
+def test_a_compaction_drops_the_notes_it_is_given_and_keeps_those_of_the_table(tmp_path):
+    """Why a compaction is noted by a commit of its own."""
+    delta = small_files(tmp_path)
+    delta.create_write_transaction(
+        [], "append", delta.schema(), commit_properties=CommitProperties(app_transactions=[Transaction("kept", 7)])
+    )
+    delta = DeltaTable(str(tmp_path))
+    delta.optimize.compact(commit_properties=CommitProperties(app_transactions=[Transaction("given", 1)]))
+    compacted = DeltaTable(str(tmp_path))
+    assert (compacted.transaction_version("kept"), compacted.transaction_version("given")) == (7, None)
+
+
+def test_a_compaction_is_no_change_to_the_feed(tmp_path):
+    delta = small_files(tmp_path)
+    before = delta.version()
+    assert delta.optimize.compact()["numFilesRemoved"] == 3
+    compacted = DeltaTable(str(tmp_path))
+    assert compacted.load_cdf(before + 1, compacted.version()).read_all().num_rows == 0
+
+
+def test_a_vacuum_that_is_not_full_leaves_what_a_killed_writer_left(tmp_path):
+    small_files(tmp_path)
+    (tmp_path / "orphan.parquet").write_bytes(b"x")
+    for full, found in ((False, []), (True, ["orphan.parquet"])):
+        delta = DeltaTable(str(tmp_path))
+        assert delta.vacuum(0, dry_run=True, enforce_retention_duration=False, full=full) == found
 
 
 # --- DuckDB, for resources/catalog.py
@@ -345,19 +445,37 @@ def test_connections_of_one_process_to_one_file_share_its_locks_and_its_old_cont
 # --- skops, for resources/model_store.py
 
 
-def test_a_forest_needs_no_trust_beyond_our_list():
-    import numpy as np
-    from sklearn.ensemble import IsolationForest
+def test_arrays_names_and_numbers_need_no_trust_and_a_tree_does():
     from skops.io import dumps, get_untrusted_types, loads
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    values = np.random.default_rng(1).normal(size=(50, 2))
-    forest = IsolationForest(n_estimators=5, random_state=1).fit(values)
-    content = dumps(forest)
-    assert tuple(get_untrusted_types(data=content)) == TRUSTED
+    tree = IsolationForest(n_estimators=1, random_state=1).fit(SAMPLES).estimators_[0].tree_
+    plain = dumps({"columns": ["v:mean"], "forest": {"roots": np.array([0], np.int32), "longest": 1.5}})
+    assert get_untrusted_types(data=plain) == []
+    assert loads(plain, trusted=[])["forest"]["roots"].dtype == np.int32
     with pytest.raises(UntrustedTypesFoundException):
-        loads(content, trusted=[])
-    assert (loads(content, trusted=list(TRUSTED)).score_samples(values) == forest.score_samples(values)).all()
+        loads(dumps({"tree": tree}), trusted=[])
+
+
+# --- scikit-learn, for pipelines/detection/isolation.py
+
+
+def test_an_isolation_forest_tells_its_nodes_their_depths_and_its_share_of_the_samples():
+    fitted = IsolationForest(n_estimators=3, random_state=1).fit(SAMPLES)
+    assert fitted.max_samples_ == 256  # at most: of fewer samples all
+    for estimator, columns in zip(fitted.estimators_, fitted.estimators_features_, strict=True):
+        tree = estimator.tree_
+        leaf = tree.children_left < 0
+        assert (leaf == (tree.children_right < 0)).all()
+        assert (tree.feature[leaf] < 0).all()
+        assert (tree.compute_node_depths()[0], tree.compute_node_depths()[tree.children_left[0]]) == (1, 2)
+        assert tree.compute_node_depths().max() <= np.ceil(np.log2(256)) + 1
+        assert (tree.n_node_samples[0], columns.tolist()) == (tree.n_node_samples[leaf].sum(), [0, 1])
+        # a value as 32-bit float, up to the threshold as 64-bit float: to the left
+        places = tree.apply(SAMPLES.astype(np.float32))
+        goes_left = SAMPLES.astype(np.float32)[:, tree.feature[0]] <= tree.threshold[0]
+        assert (tree.apply(SAMPLES.astype(np.float32)[goes_left]) < tree.children_right[0]).all()
+        assert (places[~goes_left] >= tree.children_right[0]).all()
 
 
 # --- OR-Tools, for pipelines/advisory/plan.py
@@ -436,3 +554,19 @@ def test_a_postponed_annotation_breaks_an_asset_that_names_its_context(tmp_path)
     )
     with pytest.raises(dg.DagsterInvalidDefinitionError, match="context"):
         exec(compile(code, "scores.py", "exec"), {"__name__": "scores"})  # noqa: S102 the import works by module
+
+
+# --- Dagster, for resources/run_storage.py
+
+
+def test_a_deleted_run_leaves_its_event_file(tmp_path):
+    @dg.asset
+    def scores() -> None: ...
+
+    (tmp_path / "dagster.yaml").touch()
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        run_id = dg.materialize([scores], instance=instance).run_id
+        instance.delete_run(run_id)
+        assert instance.get_run_by_id(run_id) is None
+    (left,) = tmp_path.rglob(f"{run_id}.db")
+    assert left.stat().st_size > 100_000

@@ -7,7 +7,7 @@ import pytest
 from unit.tables import PLAIN, loose, table
 
 from pipelines.contracts import vocabulary
-from pipelines.contracts.enforce import ContractError, conform, empty, lineage_columns, split
+from pipelines.contracts.enforce import ContractError, conform, empty, lineage_columns, shape_of, split
 from pipelines.contracts.registry import CONTRACTS
 
 FLOATS = {
@@ -28,8 +28,8 @@ def test_the_vocabulary_lists_the_tables_of_the_registry_in_its_order():
     assert tuple(CONTRACTS) == vocabulary.TABLES
 
 
-def test_known_truth_is_the_one_table_that_is_not_served():
-    assert set(vocabulary.TABLES) - set(vocabulary.SERVED) == {"labels"}
+def test_known_truth_and_what_alarms_carry_are_the_tables_that_are_not_served():
+    assert set(vocabulary.TABLES) - set(vocabulary.SERVED) == {"labels", "exceedances"}
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -72,11 +72,36 @@ def test_two_rows_with_the_same_key_are_refused(name):
         ("labels", ["landed_at", "batch_id", "batch_row"]),
         ("machines", ["register_version"]),
         ("window_features", ["batch_seq", "run_id"]),
-        *((name, ["run_id"]) for name in vocabulary.TABLES[4:]),
+        ("alarms", ["supersedes", "run_id"]),
+        *((name, ["run_id"]) for name in vocabulary.TABLES[4:] if name != "alarms"),
     ],
 )
 def test_a_row_says_how_it_came_to_be(name, lineage):
     assert lineage_columns(CONTRACTS[name]) == lineage
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("alarms", {"key": ("alarm_id",), "time": "started_at", "lineage": ("supersedes", "run_id")}),
+        ("baselines", {"key": ("machine_id",), "time": None, "lineage": ("run_id",)}),
+    ],
+)
+def test_the_shape_of_a_table_is_its_key_its_time_and_its_lineage(name, shape):
+    assert shape_of(CONTRACTS[name]) == shape
+
+
+@pytest.mark.parametrize("name", vocabulary.TABLES[2:])
+def test_the_key_of_a_row_that_is_replaced_says_what_it_is_about_and_not_how_it_came_to_be(name):
+    shape = shape_of(CONTRACTS[name])
+    assert set(shape["key"]) == set(CONTRACTS[name].unique)
+    assert not set(shape["key"]) & set(shape["lineage"])
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_time_of_a_row_is_among_the_columns_of_which_the_log_keeps_statistics(name):
+    time, columns = CONTRACTS[name].metadata["time"], list(CONTRACTS[name].columns)
+    assert time is None or columns.index(time) < 32  # Delta's `dataSkippingNumIndexedCols`
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

@@ -1,14 +1,20 @@
 """The healthy reference: what a model may learn from, and that it says the same wherever it is read from."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from unit.tables import HOUR, MONDAY
 
-from pipelines.detection.baseline import MIN_WINDOWS, MachineModel, healthy_windows, model_version
+from pipelines.detection.baseline import (
+    MIN_WINDOWS,
+    MachineModel,
+    healthy_windows,
+    model_version,
+    running_windows,
+)
 from pipelines.detection.matrix import Matrix
 
 RNG = np.random.default_rng(5)
@@ -31,24 +37,14 @@ def normal(n: int) -> np.ndarray:
     return np.random.default_rng(n).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (n, 4))
 
 
-def healthy(whole: Matrix, *, hours: float, newest: float, since: float = 0.0) -> Matrix | None:
-    return healthy_windows(
-        whole,
-        healthy_from=MONDAY + since * HOUR,
-        healthy_until=MONDAY + hours * HOUR,
-        newest=MONDAY + newest * HOUR,
-    )
-
-
-@pytest.mark.parametrize(("newest", "is_there"), [(71.9, False), (72.0, True), (500.0, True)])
-def test_there_is_no_model_before_the_healthy_span_is_over(newest, is_there):
-    assert (healthy(matrix(normal(72)), hours=72, newest=newest) is not None) == is_there
+def healthy(whole: Matrix, *, hours: float, since: float = 0.0) -> Matrix | None:
+    return healthy_windows(whole, since=MONDAY + since * HOUR, until=MONDAY + hours * HOUR)
 
 
 @pytest.mark.parametrize(("running", "is_there"), [(MIN_WINDOWS - 1, False), (MIN_WINDOWS, True)])
 def test_there_is_no_model_of_too_few_running_windows(running, is_there):
     states = ["running"] * running + ["stopped"] * (72 - running)
-    assert (healthy(matrix(normal(72), states=states), hours=72, newest=72) is not None) == is_there
+    assert (healthy(matrix(normal(72), states=states), hours=72) is not None) == is_there
 
 
 @pytest.mark.parametrize(
@@ -56,51 +52,51 @@ def test_there_is_no_model_of_too_few_running_windows(running, is_there):
 )
 def test_only_windows_of_a_running_machine_are_healthy_ones(state, is_used):
     values = normal(80)
-    found = healthy(matrix(values, states=["running"] * 60 + [state] * 20), hours=80, newest=80)
+    found = healthy(matrix(values, states=["running"] * 60 + [state] * 20), hours=80)
     assert found.values.shape[0] == (80 if is_used else 60)
     assert set(found.windows["state"]) == ({"running", state} if is_used else {"running"})
 
 
 def test_nothing_outside_the_span_is_used():
     values = normal(100)
-    found = healthy(matrix(values), since=10, hours=70, newest=100)
+    found = healthy(matrix(values), since=10, hours=70)
     assert found.values.tolist() == values[10:70].tolist()
     assert found.windows["recorded_at"].to_list() == [MONDAY + n * HOUR for n in range(10, 70)]
 
 
-def test_without_a_declared_span_the_first_48_hours_are_assumed_to_be_good():
-    whole = matrix(normal(100))
-    newest = MONDAY + 100 * HOUR
-    found = healthy_windows(whole, healthy_from=None, healthy_until=None, newest=newest)
-    assert found.values.tolist() == whole.values[:48].tolist()
-    early = healthy_windows(whole, healthy_from=None, healthy_until=None, newest=MONDAY + timedelta(hours=47))
-    assert early is None
+def test_running_windows_are_those_of_the_span_in_which_the_machine_ran_in_every_column():
+    values, states = normal(10), ["running", "stopped", "unknown", "mixed", "running"] * 2
+    values[:, 0] = np.nan
+    found = running_windows(matrix(values, states=states), since=MONDAY + 2 * HOUR, until=MONDAY + 7 * HOUR)
+    assert found.windows["recorded_at"].to_list() == [MONDAY + n * HOUR for n in (2, 4, 5)]
+    assert found.columns == COLUMNS
+    assert np.array_equal(found.values, values[[2, 4, 5]], equal_nan=True)
 
 
 def test_a_machine_without_windows_has_no_model():
-    assert healthy(matrix(np.empty((0, 4))), hours=0, newest=100) is None
+    assert healthy(matrix(np.empty((0, 4))), hours=100) is None
 
 
 def test_a_sensor_that_was_silent_in_the_healthy_span_has_no_reference():
     values = normal(100)
     values[:60, 2:] = np.nan
-    assert healthy(matrix(values), hours=60, newest=100).columns == ("v:mean", "v:std")
+    assert healthy(matrix(values), hours=60).columns == ("v:mean", "v:std")
 
 
 def test_the_spread_of_a_sensor_that_stood_still_in_the_healthy_span_has_no_reference():
     values = normal(100)
     values[:60:10, 3] = -np.inf
-    assert healthy(matrix(values), hours=60, newest=100).columns == ("v:mean", "v:std", "w:mean")
+    assert healthy(matrix(values), hours=60).columns == ("v:mean", "v:std", "w:mean")
 
 
 def test_one_still_window_does_not_end_the_reference_of_a_lively_sensor():
     values = normal(200)
     values[50, 3] = -np.inf
-    assert healthy(matrix(values), hours=160, newest=200).columns == COLUMNS
+    assert healthy(matrix(values), hours=160).columns == COLUMNS
 
 
 def test_a_machine_whose_sensors_were_all_silent_has_no_model():
-    assert healthy(matrix(np.full((60, 4), np.nan)), hours=60, newest=60) is None
+    assert healthy(matrix(np.full((60, 4), np.nan)), hours=60) is None
 
 
 def test_the_same_windows_are_the_same_version_and_any_other_value_is_another():
@@ -117,6 +113,10 @@ def model() -> MachineModel:
     return MachineModel.fit(matrix(normal(150)))
 
 
+def scored(model: MachineModel, asked: Matrix) -> pl.DataFrame:
+    return pl.DataFrame(model.scores(asked))
+
+
 def shifted(column: int, sigmas: float, n: int = 5) -> np.ndarray:
     values = np.tile([2.0, -1.0, 50.0, 0.0], (n, 1))
     values[:, column] += sigmas * (0.2, 0.1, 3.0, 0.1)[column]
@@ -126,18 +126,33 @@ def shifted(column: int, sigmas: float, n: int = 5) -> np.ndarray:
 def test_a_model_out_of_its_parts_scores_alike(model):
     values = np.vstack([normal(40), shifted(0, 9)])
     copy = MachineModel.from_parts(model.parts())
-    assert copy.scores(matrix(values)).equals(model.scores(matrix(values)))
+    assert scored(copy, matrix(values)).equals(scored(model, matrix(values)))
+
+
+def test_the_parts_of_a_model_are_plain_numbers_names_and_arrays(model):
+    def types(value: Any) -> set[type]:
+        return {type(value)}.union(*map(types, value.values() if isinstance(value, dict) else ()))
+
+    assert types(model.parts()) == {dict, list, float, np.ndarray}
+    assert {type(name) for name in model.parts()["columns"]} == {str}
+
+
+def test_a_window_scored_alone_has_the_score_that_it_has_in_company_to_the_last_bit(model):
+    values = np.vstack([normal(70), shifted(0, 3.0, 20), shifted(2, 60.0)])
+    together = scored(model, matrix(values))
+    alone = pl.concat([scored(model, matrix(values[[place]])) for place in range(len(values))])
+    assert alone.equals(together)
 
 
 def test_the_same_windows_are_the_same_model(model):
     values = normal(40)
-    assert MachineModel.fit(matrix(normal(150))).scores(matrix(values)).equals(model.scores(matrix(values)))
+    assert scored(MachineModel.fit(matrix(normal(150))), matrix(values)).equals(scored(model, matrix(values)))
 
 
 @pytest.mark.parametrize(("column", "sensor"), [(0, "v"), (1, "v"), (2, "w"), (3, "w")])
 @pytest.mark.parametrize("sigmas", [12.0, -12.0])
 def test_a_planted_deviation_scores_high_and_names_its_sensor_and_side(model, column, sensor, sigmas):
-    scores = model.scores(matrix(shifted(column, sigmas)))
+    scores = scored(model, matrix(shifted(column, sigmas)))
     assert scores["score"].min() > 0.999
     assert set(scores["top_sensor"]) == {sensor}
     assert np.sign(scores["top_z"][0]) == np.sign(sigmas)
@@ -145,8 +160,8 @@ def test_a_planted_deviation_scores_high_and_names_its_sensor_and_side(model, co
 
 
 def test_healthy_windows_not_seen_before_score_high_about_as_rarely_as_they_should(model):
-    scores = model.scores(
-        matrix(np.random.default_rng(77).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (400, 4)))
+    scores = scored(
+        model, matrix(np.random.default_rng(77).normal((2.0, -1.0, 50.0, 0.0), (0.2, 0.1, 3.0, 0.1), (400, 4)))
     )
     assert scores["score"].is_between(0, 1).all()
     assert scores["isolation_score"].mean() == pytest.approx(0.5, abs=0.05)
@@ -158,17 +173,17 @@ def test_healthy_windows_not_seen_before_score_high_about_as_rarely_as_they_shou
 def test_a_stuck_sensor_scores_high(model):
     stuck = shifted(0, 0.0)
     stuck[:, 3] = -np.inf
-    scores = model.scores(matrix(stuck))
+    scores = scored(model, matrix(stuck))
     assert scores.select("top_sensor", "top_z").unique().rows() == [("w", -50.0)]
     assert scores["score"].min() > 0.999
 
 
 def test_a_sensor_that_fell_silent_is_no_deviation(model):
     silent = matrix(shifted(0, 0.0)[:, :2], columns=COLUMNS[:2])
-    assert model.scores(silent)["score"].max() < 0.9
+    assert scored(model, silent)["score"].max() < 0.9
 
 
 def test_several_sensors_that_deviate_are_counted(model):
     both = shifted(0, 12.0)
     both[:, 2] += 40.0
-    assert set(model.scores(matrix(both))["deviating_sensors"]) == {2}
+    assert set(scored(model, matrix(both))["deviating_sensors"]) == {2}

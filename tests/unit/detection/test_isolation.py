@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import IsolationForest
 
-from pipelines.detection.isolation import fit_forest, statistic, unseen_statistic
+from pipelines.detection.isolation import CHUNK, TREES, Forest, unseen_statistic
 
 RNG = np.random.default_rng(3)
 LOAD = np.repeat([0.0, 6.0], 150)  # idle and full load: both sensors are low, or both are high
@@ -13,23 +16,23 @@ TOGETHER = np.column_stack([LOAD + RNG.normal(0, 0.4, 300), LOAD + RNG.normal(0,
 
 
 @pytest.fixture(scope="module")
-def forest():
-    return fit_forest(TOGETHER, seed=1)
+def forest() -> Forest:
+    return Forest.fit(TOGETHER, seed=1)
 
 
 def test_a_rare_combination_stands_out_although_each_value_is_common(forest):
     planted, common = np.array([[0.0, 6.0, 0.0], [6.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 0.0], [6.0, 6.0, 0.0]])
-    assert statistic(forest, planted).min() > np.quantile(statistic(forest, TOGETHER), 0.75)
-    assert statistic(forest, planted).min() > statistic(forest, common).max()
+    assert forest.statistic(planted).min() > np.quantile(forest.statistic(TOGETHER), 0.75)
+    assert forest.statistic(planted).min() > forest.statistic(common).max()
 
 
 def test_a_window_far_out_is_worse_than_one_in_the_middle(forest):
-    middle, out = statistic(forest, np.array([[0.0, 0.0, 0.0], [16.0, 16.0, 6.0]]))
+    middle, out = forest.statistic(np.array([[0.0, 0.0, 0.0], [16.0, 16.0, 6.0]]))
     assert 0 < middle < out < 1
 
 
 def test_the_same_seed_grows_the_same_forest(forest):
-    assert statistic(fit_forest(TOGETHER, seed=1), TOGETHER).tolist() == statistic(forest, TOGETHER).tolist()
+    assert Forest.fit(TOGETHER, seed=1).statistic(TOGETHER).tolist() == forest.statistic(TOGETHER).tolist()
 
 
 def test_healthy_windows_are_judged_by_forests_that_did_not_see_them():
@@ -38,4 +41,42 @@ def test_healthy_windows_are_judged_by_forests_that_did_not_see_them():
     unseen = unseen_statistic(shifted, seed=1)
     assert unseen.shape == (120,)
     assert unseen[90:].min() > unseen[:90].max()
-    assert statistic(fit_forest(shifted, seed=1), shifted)[90:].max() < unseen[90:].min()
+    assert Forest.fit(shifted, seed=1).statistic(shifted)[90:].max() < unseen[90:].min()
+
+
+@given(st.integers(0, 2**32), st.integers(2, 400), st.integers(1, 8), st.sampled_from([None, 0, 2]))
+@settings(max_examples=8)
+def test_it_says_what_the_fitted_forest_of_scikit_learn_says(seed, windows, columns, decimals):
+    rng = np.random.default_rng(seed)
+    healthy, asked = (rng.normal(size=(rows, columns)) * 3 for rows in (windows, 200))
+    if decimals is not None:  # rounded: samples that no split parts, and values that lie on a threshold
+        healthy, asked = healthy.round(decimals), asked.round(decimals)
+    event(f"trees of a share of the windows: {windows > 256}, rounded: {decimals is not None}")
+    fitted = IsolationForest(n_estimators=TREES, random_state=1).fit(healthy)
+    for values in (asked, healthy):
+        assert np.abs(Forest.fit(healthy, seed=1).statistic(values) + fitted.score_samples(values)).max() < 1e-12
+
+
+def test_a_value_on_a_threshold_goes_the_way_it_goes_in_scikit_learn():
+    fitted = IsolationForest(n_estimators=TREES, random_state=1).fit(TOGETHER)
+    thresholds = np.concatenate([tree.tree_.threshold[tree.tree_.feature >= 0] for tree in fitted.estimators_])[:500]
+    on = np.repeat(thresholds.astype(np.float32)[:, None].astype(np.float64), 3, axis=1)
+    assert np.abs(Forest.fit(TOGETHER, seed=1).statistic(on) + fitted.score_samples(on)).max() < 1e-12
+
+
+def test_more_windows_than_fit_the_cache_are_judged_like_each_alone(forest):
+    many = np.random.default_rng(9).normal(3.0, 4.0, (2 * CHUNK + 3, 3))
+    places = [0, CHUNK - 1, CHUNK, 2 * CHUNK, 2 * CHUNK + 2]
+    alone = [forest.statistic(many[[place]]).item() for place in places]
+    assert forest.statistic(many)[places].tolist() == alone
+
+
+def test_no_windows_have_no_statistic(forest):
+    assert forest.statistic(np.empty((0, 3))).shape == (0,)
+
+
+def test_healthy_windows_that_are_all_alike_make_a_forest_too():
+    constant = np.full((60, 2), 5.0)
+    fitted = IsolationForest(n_estimators=TREES, random_state=1).fit(constant)
+    asked = np.array([[5.0, 5.0], [9.0, 1.0]])
+    assert Forest.fit(constant, seed=1).statistic(asked) == pytest.approx(-fitted.score_samples(asked), abs=1e-12)

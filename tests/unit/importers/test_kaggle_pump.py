@@ -152,6 +152,22 @@ def test_a_time_that_is_none_is_refused_with_its_row(read, time):
         read(content([line(0), wrong]))
 
 
+def test_its_clock_is_of_the_declared_zone_and_a_time_that_is_no_moment_there_is_told_with_its_row(tmp_path):
+    (tmp_path / "sensor.csv").write_text(
+        content([line(0), line(1)])
+        .replace("2018-04-01 00:00", "2018-03-25 01:59")
+        .replace("2018-04-01 00:01", "2018-03-25 02:01")
+    )
+    parsed = read_kaggle_pump(tmp_path / "sensor.csv", source="pump", zone="Europe/Berlin")
+    assert set(parsed.readings["recorded_at"]) == {datetime(2018, 3, 25, 0, 59, tzinfo=UTC)}
+    assert parsed.broken.rows() == [
+        (1, "timestamp", "2018-03-25 02:01:00", "timestamp: never in Europe/Berlin: the clock was put forward over it")
+    ]
+    assert parsed.labels.select("label", "started_at", "batch_row").rows() == [
+        ("NORMAL", datetime(2018, 3, 25, 0, 59, tzinfo=UTC), 0)
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_an_empty_file_is_refused(read, text):
     with pytest.raises(FileError, match="the file is empty") as told:

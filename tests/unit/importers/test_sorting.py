@@ -1,8 +1,10 @@
 """Landing a batch: every row is counted once, a repeat changes nothing, a correction lands on top."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +18,7 @@ from pipelines.contracts.labels import LABELS
 from pipelines.contracts.readings import KEY, READINGS
 from pipelines.importers.long_table import read_long_table
 from pipelines.importers.parsed import KNOWN, READ, Parsed, no_broken, no_labels
-from pipelines.importers.sorting import Batch, Landing, Receipt, sort_out
+from pipelines.importers.sorting import STANDS_STILL, Batch, Landing, Receipt, rules_version, sort_out
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 NO_READINGS, NO_KNOWN = empty(READINGS), empty(LABELS)
@@ -41,9 +43,14 @@ def known(rows: Sequence[tuple]) -> Parsed:
 
 
 def land(
-    file: Parsed, readings: pl.DataFrame = NO_READINGS, labels: pl.DataFrame = NO_KNOWN, *, seq: int = 1
+    file: Parsed,
+    readings: pl.DataFrame = NO_READINGS,
+    labels: pl.DataFrame = NO_KNOWN,
+    *,
+    seq: int = 1,
+    now: datetime = NOW,
 ) -> Landing:
-    return sort_out(Batch(f"{seq:064x}", seq, file), readings, labels, source="plant", landed_at=NOW)
+    return sort_out(Batch(f"{seq:064x}", seq, file), readings, labels, source="plant", landed_at=NOW, now=now)
 
 
 def values(frame: pl.DataFrame) -> dict[datetime, float]:
@@ -75,12 +82,61 @@ def test_a_changed_value_lands_on_top_with_a_higher_seq_and_both_stay():
     second = land(parsed([(0, 2.0), (1, 4.0)]), first.readings, seq=2)
     assert second.readings.select("recorded_at", "value", "batch_seq").rows() == [(MONDAY + HOUR, 4.0, 2)]
     assert values(pl.concat([first.readings, second.readings])) == {MONDAY: 2.0, MONDAY + HOUR: 4.0}
-    assert (second.receipt.rows_landed, second.receipt.rows_duplicate) == (1, 1)
+    assert (second.receipt.rows_landed, second.receipt.rows_duplicate, second.receipt.values_corrected) == (1, 1, 1)
 
 
 def test_a_changed_quality_is_a_correction_too():
     first = land(parsed([(0, 2.0)]))
     assert land(parsed([(0, 2.0)], quality="bad"), first.readings, seq=2).readings["quality"].to_list() == ["bad"]
+
+
+def test_a_row_that_comes_back_overrules_the_one_of_its_own_file_that_landed_before_it():
+    first = land(parsed([(0, 2.0), (1, 5.0)]), seq=64)
+    back = land(parsed([(0, 2.0), (0, 3.0), (1, 5.0)]), first.readings, seq=64)
+    assert back.readings.select("value", "batch_seq", "batch_row").rows() == [(3.0, 65, 1)]
+    both = pl.concat([first.readings, back.readings])
+    assert values(both) == {MONDAY: 3.0, MONDAY + HOUR: 5.0}
+    READINGS.validate(both)
+    standing = both.sort("batch_seq").unique(KEY, keep="last")
+    assert land(parsed([(0, 2.0), (0, 3.0), (1, 5.0)]), standing, seq=64).readings.is_empty()
+
+
+@pytest.mark.parametrize(("ahead_s", "landed"), [(-1, 1), (0, 1), (600, 1), (600.000001, 0), (86_400, 0)])
+def test_a_time_more_than_ten_minutes_ahead_of_the_landing_clock_is_refused_alone(ahead_s, landed):
+    landing = land(parsed([(-50, 1.0), (0, 2.0)]), now=MONDAY - timedelta(seconds=ahead_s))
+    assert landing.receipt.values_landed == 1 + landed
+    told = ["recorded_at: more than 10 min ahead of the landing clock"]
+    assert landing.rejected["reasons"].to_list() == told * (1 - landed)
+    assert landing.rejected["batch_row"].to_list() == [1] * (1 - landed)
+
+
+def test_of_a_clock_that_stands_still_every_value_is_refused_and_the_other_times_land():
+    landing = land(parsed([(0, 2.0), (1, 5.0), (0, 3.0), (2, 6.0), (0, 2.0), (0, 4.0)]))
+    assert values(landing.readings) == {MONDAY + HOUR: 5.0, MONDAY + 2 * HOUR: 6.0}
+    assert landing.rejected.rows() == [
+        (row, "vibration_mm_s", found, "recorded_at: the clock stands still: 3 or more values at one time")
+        for row, found in [(0, "2.0"), (2, "3.0"), (4, "2.0"), (5, "4.0")]
+    ]
+
+
+@pytest.mark.parametrize("cells", [[2.0] * 5, [2.0, 3.0, 2.0, 3.0], [2.0, 3.0, math.nan, 1e13]])
+def test_a_clock_does_not_stand_still_for_less_than_three_different_good_values(cells):
+    landing = land(parsed([(0, value) for value in cells]))
+    assert landing.receipt.values_landed == 1
+    assert not landing.rejected["reasons"].str.contains("stands still").any()
+
+
+def test_sensors_that_share_a_time_are_no_clock_that_stands_still():
+    rows = pl.concat([parsed([(0, float(n))], sensor=f"s{n}").readings for n in range(5)])
+    assert (
+        land(Parsed(rows.with_columns(batch_row=pl.lit(0, pl.Int64)), no_labels(), no_broken(), 1)).readings.height == 5
+    )
+
+
+def test_the_version_of_the_rules_is_the_same_in_every_process():
+    code = "from pipelines.importers.sorting import rules_version; print(rules_version())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == rules_version()
 
 
 def test_within_a_file_the_later_row_wins():
@@ -209,20 +265,49 @@ FILES = st.lists(st.lists(st.tuples(st.integers(0, 4), CELL), max_size=6), min_s
 
 
 @given(FILES)
-@settings(max_examples=20)
+@settings(max_examples=40)
 def test_whatever_arrives_counts_add_up_and_the_newest_good_value_stands(files):
     current, expected = NO_READINGS, {}
     for seq, rows in enumerate(files, start=1):
-        landing = land(parsed(rows), current, seq=seq)
+        landing = land(parsed(rows), current, seq=seq * 64)
         count = landing.receipt
+        good = [(hour, value) for hour, value in rows if value is not None and abs(value) <= 1e12]
+        still = {hour for hour, _ in good if len({value for at, value in good if at == hour}) >= STANDS_STILL}
+        said = {MONDAY + hour * HOUR: value for hour, value in good if hour not in still}
+        corrected = {at for at, value in said.items() if at in expected and expected[at] != value}
+        broken = [n for n, (hour, v) in enumerate(rows) if v is not None and (not abs(v) <= 1e12 or hour in still)]
+        event(f"landed {count.rows_landed > 0}, known {count.rows_duplicate > 0}, broken {bool(broken)}")
+        event(f"stands still {bool(still)}, corrected {bool(corrected)}")
         assert count.rows_read == len(rows)
         assert count.rows_read == count.rows_landed + count.rows_duplicate + count.rows_quarantined + count.rows_empty
         assert count.rows_empty == sum(value is None for _, value in rows)
         assert count.values_landed == landing.readings.height
-        broken = [n for n, (_, value) in enumerate(rows) if value is not None and not abs(value) <= 1e12]
-        assert landing.rejected["batch_row"].to_list() == broken
-        event(f"landed {count.rows_landed > 0}, known {count.rows_duplicate > 0}, broken {bool(broken)}")
-        expected |= {MONDAY + hour * HOUR: value for hour, value in rows if value is not None and abs(value) <= 1e12}
+        assert sorted(landing.rejected["batch_row"]) == broken
+        assert count.values_corrected == len(corrected)
+        expected |= said
         current = pl.concat([current.join(landing.readings, on=KEY, how="anti"), landing.readings])
         assert values(current) == expected
-    assert land(parsed(files[-1]), current, seq=99).readings.is_empty()
+    assert land(parsed(files[-1]), current, seq=9_999).readings.is_empty()
+
+
+CORRECTED = st.lists(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2).map(float)), max_size=2), min_size=2, max_size=4
+)
+
+
+@given(CORRECTED, st.data())
+@settings(max_examples=15)
+def test_a_batch_judged_again_by_what_stood_when_it_landed_adds_nothing_whenever_that_is(files, data):
+    versions, current = NO_READINGS, {}
+    for number, rows in enumerate(files, start=1):
+        for again in data.draw(st.lists(st.integers(1, number), max_size=3)):
+            stood = versions.filter(pl.col("batch_seq") < (again + 1) * 64).sort("batch_seq").unique(KEY, keep="last")
+            landing = land(parsed(files[again - 1]), stood, seq=again * 64)
+            event(f"again {again < number}, lands {not landing.readings.is_empty()}")
+            assert again == number or landing.readings.is_empty()
+            versions = pl.concat([versions, landing.readings])
+        stood = versions.sort("batch_seq").unique(KEY, keep="last")
+        versions = pl.concat([versions, land(parsed(rows), stood, seq=number * 64).readings])
+        current |= {MONDAY + hour * HOUR: value for hour, value in rows}
+        assert values(versions.sort("batch_seq").unique(KEY, keep="last")) == current
+        READINGS.validate(versions)

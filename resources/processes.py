@@ -1,0 +1,29 @@
+"""Whether a process still lives: its number alone does not say so, since numbers are used again."""
+
+import os
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+def is_alive(pid: int, *, since: float | None = None) -> bool:
+    """Whether a process lives, or may live where the system does not tell.
+
+    Args:
+        pid: Its number.
+        since: A moment at which it lived, in seconds since 1970: one that began later is another one.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is somebody else's
+        pass
+    try:
+        state, *_, ticks = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[:20]
+        booted = next(line for line in (PROC / "stat").read_text().splitlines() if line.startswith("btime"))
+    except (OSError, StopIteration):  # a system without /proc
+        return True
+    began = int(booted.split()[1]) + int(ticks) / os.sysconf("SC_CLK_TCK")
+    # the boot time is told in whole seconds; a zombie waits for its parent to look
+    return state != "Z" and (since is None or began <= since + 2.0)
