@@ -15,6 +15,7 @@ from jobs.disk import told_full
 from jobs.failures import CommandError
 from resources.clock import Clock
 from resources.home import Home
+from resources.keeping import alone
 from sensors.landing import UNFINISHED
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -116,7 +117,9 @@ def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
     home = Home(root)
     try:
         home.prepare()
-        with dg.DagsterInstance.from_config(str(root)) as instance:
+        with alone(root):  # of two that make Dagster's storage at once, one would fail
+            instance = dg.DagsterInstance.from_config(str(root))
+        with instance:
             yield Runner(home, instance, at=at)
     except Exception as error:
         if full := told_full(error, root):

@@ -1,7 +1,9 @@
 """What the tries do: functions that a fork of the warm process calls by name."""
 
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def smartmaint(words: Sequence[str]) -> None:
@@ -10,3 +12,17 @@ def smartmaint(words: Sequence[str]) -> None:
 
     sys.argv = ["smartmaint", *words]
     main()
+
+
+def doctor_later(home: str, seconds: float) -> None:
+    """What `smartmaint doctor` does, asked after a while: it lets be what may still be written or begin."""
+    import dagster as dg
+
+    from jobs.doctor import CHECKS
+    from jobs.findings import Patient
+    from resources.home import Home
+
+    with dg.DagsterInstance.from_config(home) as instance:
+        patient = Patient(Home(Path(home)), instance, mends=True, now=time.time() + seconds)
+        for check in CHECKS:
+            list(check(patient))

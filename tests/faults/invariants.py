@@ -105,7 +105,7 @@ def every_file_is_in_one_place(look: Look) -> Iterator[Breach]:
     for source, hashes in look.put.files.items():
         archived = dict(_kept(look.home.root / "archive" / source, "??/*", "landing.json"))
         quarantined = dict(_kept(look.home.root / "quarantine" / source, "*/*", "reason.json"))
-        waiting = Counter(_hash(path) for path in (look.home.landing / source).glob("*") if path.is_file())
+        waiting = Counter(_hash(path) for path in (look.home.landing / source).glob("[!.]*") if path.is_file())
         for batch in sorted(hashes | archived.keys()):
             if batch not in hashes:
                 yield Breach(f"archive of {source} holds {batch[:12]}, which nobody sent")
@@ -211,7 +211,7 @@ def nothing_is_half_done(look: Look) -> Iterator[Breach]:
     """No temporary file, but those of living processes."""
     for path in sorted(look.home.root.rglob("*")):
         found = UNDONE.search(path.name)
-        if found and path.is_file() and not any(psutil.pid_exists(int(pid)) for pid in re.findall(r"\d+", path.name)):
+        if found and path.is_file() and not any(map(_lives, re.findall(r"\d+", path.name))):
             yield Breach(f"a temporary file is left: {path.relative_to(look.home.root)}")
 
 
@@ -256,6 +256,11 @@ def _kept(folder: Path, below: str, note: str) -> Iterator[tuple[str, bool]]:
     for entry in sorted(folder.glob(below)):
         if (entry / note).exists():
             yield entry.name, {_hash(original) for original in entry.glob("original*")} == {entry.name}
+
+
+def _lives(digits: str) -> bool:
+    """Whether a number in a name is that of a living process."""
+    return len(digits) < 8 and psutil.pid_exists(int(digits))
 
 
 def _hash(path: Path) -> str:

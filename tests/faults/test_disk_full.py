@@ -8,8 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from faults.invariants import examine
-from faults.story import DAY, HOT, REGISTER, Twins, expected, put
+from faults.story import DAY, HOT, REGISTER, Twins, copied, expected, put, recovered
 from faults.warm import Act, Fault, Warm
 
 from resources.home import Home
@@ -83,9 +82,8 @@ def test_a_full_disk_is_named_and_room_heals(name, before, disk, warm: Warm, twi
         filler.unlink()
     assert failed, "no write met the full disk"
     assert warm.smartmaint(home, *words).status == 0
-    done = warm.smartmaint(home, "run", "--day", DAY)
+    done, findings = recovered(warm, twins, home, put(before / "hot.parquet", readings=expected(HOT)))
     assert done.status == 0, done.output
-    findings = examine(home, put(before / "hot.parquet", readings=expected(HOT)), twin=twins.of(home))
     ledger.note(f"disk full: {name}", findings, tries=failed)
     assert findings.breaches == ()
 
@@ -94,8 +92,6 @@ def test_a_full_disk_is_named_and_room_heals(name, before, disk, warm: Warm, twi
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("act", [Act.NO_SPACE, Act.IO_ERROR])
 def test_a_write_that_is_refused_at_any_point_is_healed_by_the_next_run(act, before, warm, twins, ledger, tmp_path):
-    from faults.story import copied
-
     step = 9 if os.environ.get("SMARTMAINT_FAULTS") == "all" else 60
     for at in range(2, 10_000, step):
         home = copied(before / "imported", tmp_path / f"home-{at}")
@@ -104,9 +100,8 @@ def test_a_write_that_is_refused_at_any_point_is_healed_by_the_next_run(act, bef
             break
         assert not failed.hangs
         assert act == Act.IO_ERROR or failed.status == 0 or "is full" in failed.output, failed.output
-        done = warm.smartmaint(home, "run", "--day", DAY)
+        done, findings = recovered(warm, twins, home, put(before / "hot.parquet", readings=expected(HOT)))
         assert done.status == 0, done.output
-        findings = examine(home, put(before / "hot.parquet", readings=expected(HOT)), twin=twins.of(home))
         told = "no space left" if act == Act.NO_SPACE else "I/O error"
         ledger.note(f"{told} at the n-th write, rename or fsync of inbox and lake", findings)
         assert findings.breaches == (), f"{act.name} at {at}, {failed.what} of {failed.path}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from faults.invariants import KEY, examine
-from faults.story import DAY, Twins, expected, put
+from faults.story import DAY, Twins, copied, expected, put
 from faults.warm import Outcome, Warm
 from homes import telemetry
 
@@ -73,8 +73,6 @@ def test_of_two_writers_of_the_same_keys_one_wins_and_both_are_kept(home, warm, 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("act", [same_file, same_keys])
 def test_two_at_once_again_and_again(act, before, warm, twins, ledger, tmp_path):
-    from faults.story import copied
-
     for time in range(TIMES):
         folder = tmp_path / str(time)
         folder.mkdir()
