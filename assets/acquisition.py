@@ -10,6 +10,7 @@ from pydantic import Field
 from assets.landing import land
 from assets.partitions import OWNERS, SOURCES
 from assets.upkeep import Update, bring_up_to_date, picture
+from pipelines.landing import MOST_FILES, gathered
 from resources.clock import Clock
 from resources.inbox import Inbox
 from resources.lake import Lake, Taken
@@ -21,6 +22,8 @@ class Files(dg.Config):
 
     files: list[str] = Field(default_factory=list)
     """Below the inbox folder; none named: whatever is pending for the source."""
+    gather: bool = False
+    """Whether to take, beside the named ones, what else has arrived by now."""
 
 
 def _spec(name: str, description: str) -> dg.AssetSpec:
@@ -53,7 +56,10 @@ def landing(
     from pipelines.reporting.figures import rows_by_day
 
     source = context.partition_key
-    files = config.files or [arrived.file for arrived in inbox.pending() if arrived.source == source]
+    files = config.files
+    if config.gather or not files:
+        pending = (arrived.file for arrived in inbox.pending() if arrived.source == source)
+        files = gathered(files, pending, limit=MOST_FILES)
     importer = register.load().source(source).importer
     landed = land(files, source=source, importer=importer, lake=lake, inbox=inbox, now=clock.now())
     receipt = landed.receipt

@@ -42,14 +42,26 @@ def demo(
 
 
 @app.command()
-def up(home: HomeOption = None, port: Annotated[int, typer.Option(min=1, max=65535)] = 3000) -> None:
+def up(
+    home: HomeOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 3000,
+    warm_workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=4,
+            help="Processes that stay loaded for what lands: results sooner, for some 300 MB each. Kept in the home; 0 "
+            "for none.  [default: as last time, at first 0]",
+        ),
+    ] = None,
+) -> None:
     """Dagster's web page, sensor and schedules for this home, until stopped."""
     from jobs.up import serve
     from resources.home import Home
 
     with _stated():
         root = _root(home)
-        Home(root).prepare()
+        Home(root).prepare(warm_workers=warm_workers)
         status = serve(root, port=port, told=OUT.print)
     raise typer.Exit(status)
 
