@@ -119,6 +119,35 @@ def run(
 
 
 @app.command()
+def simulate(  # noqa: PLR0913, PLR0917 a command has as many parameters as options
+    machines: Annotated[int, typer.Option(min=1, help="Machines of the fleet.")] = 10,
+    sensors: Annotated[int, typer.Option(min=1, help="Sensors of each machine.")] = 6,
+    rate: Annotated[float, typer.Option(min=0.001, help="Readings of each sensor in a second, in Hz.")] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0.0, help="How long to send.")] = 60.0,
+    batch_seconds: Annotated[float, typer.Option(min=0.1, help="Time that one file holds.")] = 1.0,
+    history_hours: Annotated[
+        float, typer.Option(min=0.0, help="Hours of the past to land first, declared as healthy.")
+    ] = 0.0,
+    source: Annotated[str, typer.Option(help="Name of the data in this home.")] = "fleet",
+    seed: Annotated[int, typer.Option(help="Of the readings.")] = 1,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A fleet that sends now: file by file into the inbox, where `up` finds them."""
+    from jobs.simulate import Feed
+    from jobs.simulate import simulate as send
+    from pipelines.simulation.fleet import Fleet
+
+    feed = Feed(source, rate, seconds, batch_seconds, history_hours)
+    with _stated():
+        receipt = send(_root(home), Fleet(seed, machines, sensors), feed)
+    if as_json:
+        print_json(receipt)
+    else:
+        print_table("simulate", ["", ""], receipt.items())
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")],
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
