@@ -178,16 +178,20 @@ def sql(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=10.0, help="Of latency: how long each feed lasts.  [default: 300]")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Speed as a ratio to a baseline measured in the same run."""
-    from jobs.bench import BENCHES
+    """Speed as a ratio to a baseline measured in the same run; latency takes half an hour, and runs when named."""
+    from jobs.bench import BENCHES, LONG
 
-    if name is not None and name not in BENCHES:
-        raise typer.BadParameter(f"{name!r}; known are {', '.join(BENCHES)}", param_hint="NAME")
+    if name is not None and name not in {**BENCHES, **LONG}:
+        raise typer.BadParameter(f"{name!r}; known are {', '.join({**BENCHES, **LONG})}", param_hint="NAME")
     for chosen in [name] if name else list(BENCHES):
-        rows = BENCHES[chosen]()
+        with _stated():
+            rows = LONG[chosen](seconds=seconds) if chosen in LONG else BENCHES[chosen]()
         if as_json:
             print_json({"bench": chosen, "rows": rows})
         else:
