@@ -40,7 +40,7 @@ class Limits:
     max_memory_mb: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     """One process, as the pool sees it.
 
@@ -48,7 +48,8 @@ class _Worker:
         code: State of our source files when it was started.
         run_id: What it works on; None while it waits.
         is_ready: It has loaded everything.
-        is_leaving: It was told to end, or cannot be reached: nothing is given to it any more.
+        is_leaving: It was dismissed or cannot be reached: nothing is given to it any more.
+        is_dismissed: It was told to end.
         runs: How many it has done.
         memory_mb: Its peak when it last told.
     """
@@ -58,6 +59,7 @@ class _Worker:
     run_id: str | None = None
     is_ready: bool = False
     is_leaving: bool = False
+    is_dismissed: bool = False
     runs: int = 0
     memory_mb: int = 0
 
@@ -74,7 +76,7 @@ class _Worker:
     def dismiss(self) -> None:
         """Tell it to end: its input closes, as it also does when this process dies."""
         assert self.process.stdin
-        self.is_leaving = True
+        self.is_leaving = self.is_dismissed = True
         with suppress(OSError):
             self.process.stdin.close()
 
@@ -201,7 +203,7 @@ class WarmPool:
         status = worker.process.wait()
         with self._changed:
             self._workers.remove(worker)
-            if not worker.is_ready and not self._is_closed:
+            if not worker.is_ready and not worker.is_dismissed:
                 LOG.error("a warm worker could not load (exit status %s); runs go their usual way for now", status)
                 self._rests_until = time.monotonic() + REST_S
             self._tend()

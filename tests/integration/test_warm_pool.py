@@ -180,3 +180,10 @@ def test_the_state_of_the_code_changes_with_every_source_file_and_with_nothing_e
     changed = code_state(tmp_path)
     (tmp_path / "jobs" / "new.py").write_text("")
     assert len({before, changed, code_state(tmp_path)}) == 3
+
+
+def test_a_worker_that_is_outdated_before_it_has_loaded_is_replaced_without_a_pause(bench, caplog):
+    bench.pool().start()
+    os.utime(bench.source, (1, 1))
+    bench.done("passes")
+    assert "could not load" not in caplog.text
