@@ -5,7 +5,6 @@ Belongs here: their lives. Does not: what a run is, which runs may come here, wh
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -214,10 +213,9 @@ class WarmPool:
 
 def code_state(root: Path) -> Code:
     """Every source file of ours with its time of change: what a process that loads now would load."""
-    return frozenset(
-        (os.path.join(folder, name), os.stat(os.path.join(folder, name)).st_mtime_ns)  # noqa: PTH116, PTH118 asked at every run
-        for package in PACKAGES
-        for folder, _, names in os.walk(root / package)
-        for name in names
-        if name.endswith(".py")
-    )
+    found = set()
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            with suppress(FileNotFoundError):  # an editor or a checkout puts another in its place
+                found.add((str(path), path.stat().st_mtime_ns))
+    return frozenset(found)
