@@ -1,20 +1,19 @@
 """What the steps of a micro-batch load when they first run: a warm worker imports this module beforehand.
 
-Left out: plots, which are not drawn in a micro-batch, and Prophet, which only machines that are getting worse need.
+Left out: plots, which are not drawn in a micro-batch; scikit-learn, which only fits models; SciPy's statistics and
+Prophet, which only machines that are getting worse need.
 """
 
 # ruff: noqa: F401  to have been imported is all that is asked of them
 import duckdb
 import pandera.polars
 import pyarrow.parquet
-import scipy.stats
-import sklearn.ensemble
-import skops.io
 
 import jobs.definitions
 import pipelines.advisory.decision
 import pipelines.detection.alarms
-import pipelines.detection.isolation
+import pipelines.detection.quality
+import pipelines.detection.reference
 import pipelines.detection.scoring
 import pipelines.features.windows
 import pipelines.health.index

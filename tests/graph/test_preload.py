@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-LEFT_OUT = ("pipelines.reporting", "pipelines.prognosis.prophet_trend")
-LIBRARIES = ("duckdb", "joblib", "pandas", "scipy", "skops", "sklearn")
+LEFT_OUT = ("pipelines.reporting", "pipelines.prognosis.prophet_trend", "scipy", "sklearn")
+LIBRARIES = ("duckdb", "pandas", "scipy", "sklearn")
 
 
 def test_after_the_preload_a_micro_batch_loads_no_stage_and_no_heavy_library(tmp_path):
