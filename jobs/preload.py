@@ -11,6 +11,7 @@ import pyarrow.parquet
 
 import jobs.definitions
 import pipelines.advisory.decision
+import pipelines.changes
 import pipelines.detection.alarms
 import pipelines.detection.quality
 import pipelines.detection.reference
