@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from jobs.bench_growth import growth
 from jobs.bench_latency import latency
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.machines import MACHINES
@@ -37,8 +38,8 @@ def windows() -> list[dict[str, Any]]:
 
 
 BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
-LONG: dict[str, Callable[..., list[dict[str, Any]]]] = {"latency": latency}
-"""Those that take many minutes, or as many `seconds` as they are told: run only when named."""
+LONG: dict[str, Callable[..., list[dict[str, Any]]]] = {"latency": latency, "growth": growth}
+"""Those that take many minutes unless told to be short: run only when named."""
 
 
 def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _measured(name: str, feed: Feed) -> Measured:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Home(Path(folder).resolve() / "home")
         home.prepare(warm_workers=int(name == "warm"))
-        with _installation(name, home) as process:
+        with installed(name, home) as (process, _):
             watch = _CatalogWatch(home, feed.source)
             with watch.looking():
                 watch.wait_for([send_history(home.root, FLEET, feed)], seconds=DRAIN_S)
@@ -112,8 +112,11 @@ def _measured(name: str, feed: Feed) -> Measured:
 
 
 @contextmanager
-def _installation(name: str, home: Home) -> "Iterator[subprocess.Popen[bytes]]":
-    """Daemon, code server and web server as `smartmaint up` starts them, or as Dagster does unless told otherwise."""
+def installed(name: str, home: Home) -> "Iterator[tuple[subprocess.Popen[bytes], str]]":
+    """Daemon, code server and web server as `smartmaint up` starts them, or as Dagster does unless told otherwise.
+
+    Yields the process that all others are below, and the address of its pages.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -132,7 +135,7 @@ def _installation(name: str, home: Home) -> "Iterator[subprocess.Popen[bytes]]":
         )
     try:
         _wait_for_page(f"http://127.0.0.1:{port}/server_info", process)
-        yield process
+        yield process, f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGINT)
         try:

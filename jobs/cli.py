@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -227,20 +227,22 @@ def doctor(
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency, growth.")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=10.0, help="Of latency: how long each feed lasts.  [default: 300]")
     ] = None,
+    batches: Annotated[int | None, typer.Option(min=12, help="Of growth: how many land.  [default: 1000]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Speed as a ratio to a baseline measured in the same run; latency takes half an hour, and runs when named."""
+    """Speed as a ratio to a baseline of the same run; latency and growth take half an hour, and run when named."""
     from jobs.bench import BENCHES, LONG
 
     if name is not None and name not in {**BENCHES, **LONG}:
         raise typer.BadParameter(f"{name!r}; known are {', '.join({**BENCHES, **LONG})}", param_hint="NAME")
     for chosen in [name] if name else list(BENCHES):
         with _stated():
-            rows = LONG[chosen](seconds=seconds) if chosen in LONG else BENCHES[chosen]()
+            asked: dict[str, Any] = {"latency": {"seconds": seconds}, "growth": {"batches": batches}}.get(chosen, {})
+            rows = {**BENCHES, **LONG}[chosen](**asked)
         if as_json:
             print_json({"bench": chosen, "rows": rows})
         else:
