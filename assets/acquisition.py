@@ -9,7 +9,7 @@ from pydantic import Field
 
 from assets.landing import land
 from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date, picture
+from assets.upkeep import MICRO_BATCH, Update, bring_up_to_date, picture
 from resources.clock import Clock
 from resources.inbox import Inbox
 from resources.lake import Lake, Taken
@@ -60,7 +60,8 @@ def landing(
     landed = land(files, source=declared, lake=lake, inbox=inbox, now=clock.now(), again=again)
     receipt = landed.receipt
     counted = receipt.rows_landed + receipt.rows_duplicate + receipt.rows_quarantined + receipt.rows_empty
-    plot = {"plot": picture(rows_by_day(lake.rows_by_day("readings", source=source)))} if receipt.values_landed else {}
+    is_plotted = receipt.values_landed and not context.run.tags.get(MICRO_BATCH)
+    plot = {"plot": picture(rows_by_day(lake.rows_by_day("readings", source=source)))} if is_plotted else {}
     yield dg.MaterializeResult(
         asset_key="readings",
         metadata={

@@ -10,8 +10,9 @@ import polars as pl
 from assets.partitions import OWNERS, SOURCES
 from assets.upkeep import Update, bring_up_to_date
 from resources.clock import Clock
-from resources.lake import Lake, Taken, at_moment
+from resources.lake import Lake, Taken
 from resources.register import RegisterFile
+from resources.spans import at_moment
 
 PLAN_SEED = 1
 
@@ -33,11 +34,15 @@ def decisions(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg
     inputs = ("forecasts", "alarms", "verdicts", "machines")
 
     def compute(_taken: Taken) -> Update:
-        newest = lake.newest("forecasts", source=source, time="issued_at")
-        if newest.is_empty():
-            return Update(lake.read("decisions").clear())
-        others = (lake.read(name, source=source) for name in inputs[1:])
-        return Update(decide(newest, *others, now=now, policy=policy), [at_moment(newest["issued_at"][0])])
+        issued_at = lake.newest_moment("forecasts", source=source, time="issued_at")
+        if issued_at is None:
+            return Update(lake.columns("decisions"))
+        newest = lake.read("forecasts", source=source, spans=[at_moment(issued_at)], time="issued_at")
+        alarms = lake.read("alarms", source=source, where=pl.col("is_open"))
+        judged = pl.col("alarm_id").is_in(alarms["alarm_id"].implode())
+        verdicts, machines = lake.read("verdicts", source=source, where=judged), lake.read("machines", source=source)
+        rows = decide(newest, alarms, verdicts, machines, now=now, policy=policy)
+        return Update(rows, [at_moment(issued_at)])
 
     return bring_up_to_date(
         context,
@@ -63,7 +68,10 @@ def work_orders(
     crew_text, now = register.crew_text(), clock.now()
 
     def compute(_taken: Taken) -> Update:
-        jobs, before = open_jobs(lake.read("decisions")), lake.read("work_orders")
+        advice = [at_moment(moment) for moment in lake.newest_moments("decisions", time="decided_at").values()]
+        jobs = open_jobs(lake.read("decisions", spans=advice, time="decided_at"))
+        planned = lake.moment_before("work_orders", now, time="planned_at")
+        before = lake.read("work_orders", spans=[at_moment(planned)] if planned else [], time="planned_at")
         made = plan(jobs, parse_crew(crew_text), now=now, standing=standing_slots(before, now=now), seed=PLAN_SEED)
         rows = work_orders_frame(jobs, made, planned_at=now, run_id=context.run.run_id, rules_version=SETTINGS.version)
         facts = {"plan_status": made.status, "objective": made.objective, "bound": made.bound, "gap": made.gap}

@@ -1,77 +1,163 @@
 """State detection: features become scores, scores become alarms."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
-from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date
+from assets.partitions import SOURCES
+from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.lake import Lake, Taken
 from resources.model_store import ModelStore
-from resources.register import RegisterFile
+from resources.spans import Span, all_time, at_moment, since
 
 
-@dg.asset(
-    group_name="detection",
-    partitions_def=SOURCES,
-    deps=["window_features", "machines"],
-    owners=OWNERS,
-    kinds={"scikitlearn", "polars", "deltalake"},
-)
-def anomaly_scores(
-    context: dg.AssetExecutionContext, lake: Lake, models: ModelStore, register: RegisterFile
-) -> dg.MaterializeResult[Any]:
+def baselines(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+    """The healthy span of each machine, declared or assumed, and what its sensors did in it."""
+    from pipelines.detection import reference
+
+    source = context.partition_key
+
+    def compute(taken: Taken) -> Update:
+        rows = reference.baselines(
+            lake.read("baselines", source=source),
+            lake.read("machines", source=source),
+            None if taken.news is None else taken.news["window_features"],
+            newest=lake.end_of("window_features", source=source),
+            read=lambda wanted: lake.read(
+                "window_features", source=source, spans=[Span(*span, (name,)) for name, span in wanted.items()]
+            ),
+        )
+        return Update(rows, facts={"models": rows["model_version"].count()})
+
+    inputs = ("window_features", "machines")
+    return bring_up_to_date(
+        context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.definition()
+    )
+
+
+def data_quality(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+    """Sensors that fell silent or stand still, in windows that are over."""
+    from pipelines.changes import machines_that_differ, touched_windows
+    from pipelines.detection import quality
+
+    source = context.partition_key
+
+    def compute(taken: Taken) -> Update:
+        spans, newest = None, lake.newest_moment("window_features", source=source, time="recorded_at")
+        if (news := taken.news) and not machines_that_differ(news["baselines"], quality.FOLLOWS_FROM):
+            touched = touched_windows(news["window_features"])
+            ended = (lake.moment_before("window_features", start, source=source) for start, _ in touched)
+            spans = [*(Span(*span) for span in touched), *(at_moment(start) for start in ended if start)]
+        features = lake.read("window_features", source=source, spans=spans)
+        rows = quality.data_quality(features, lake.read("baselines", source=source), newest=newest)
+        return Update(rows, spans)
+
+    inputs = ("window_features", "baselines")
+    return bring_up_to_date(context, lake, "data_quality", inputs=inputs, compute=compute, definition=quality.VERSION)
+
+
+def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> dg.MaterializeResult[Any]:
     """Robust z and isolation forest of each machine, calibrated on its healthy span to [0, 1]."""
+    from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.detection import scoring
-    from pipelines.features.windows import touched_spans
+    from pipelines.detection.baseline import DEFINITION
     from pipelines.reporting.figures import score_map
 
     source = context.partition_key
-    every = register.load().source(source).window
-    features, machines = lake.read("window_features", source=source), lake.read("machines", source=source)
-    healthy = scoring.baselines(features, machines)
 
     def compute(taken: Taken) -> Update:
-        spans = taken.spans("window_features", lambda rows: touched_spans(rows, every=every))
+        spans = None
+        if news := taken.news:
+            refitted = machines_that_differ(news["baselines"], ("model_version",))
+            spans = [*(Span(*span) for span in touched_windows(news["window_features"])), *all_time(refitted)]
         windows = lake.read("window_features", source=source, spans=spans)
-        scores = scoring.anomaly_scores(windows, scoring.fitted(healthy, keep=models.keep))
-        return Update(scores, spans, {"models": len(healthy)})
+        fitted = scoring.models(
+            lake.read("baselines", source=source),
+            set(windows["machine_id"]),
+            keep=models.keep,
+            read=lambda name, since, until: lake.read(
+                "window_features", source=source, spans=[Span(since, until, (name,))]
+            ),
+        )
+        return Update(scoring.anomaly_scores(windows, fitted), spans)
 
+    inputs = ("window_features", "baselines")
     return bring_up_to_date(
-        context,
-        lake,
-        "anomaly_scores",
-        inputs=("window_features", "machines"),
-        compute=compute,
-        definition=scoring.definition(healthy),
-        figure=score_map,
+        context, lake, "anomaly_scores", inputs=inputs, compute=compute, definition=DEFINITION, figure=score_map
     )
 
 
-@dg.asset(
-    group_name="detection",
-    partitions_def=SOURCES,
-    deps=["anomaly_scores"],
-    owners=OWNERS,
-    kinds={"polars", "deltalake"},
-)
-def alarms(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
-    """Episodes of exceedances: k of n windows beyond the threshold raise one, a quiet gap ends it."""
-    from pipelines.detection.alarms import AlarmRules
-    from pipelines.detection.alarms import alarms as episodes
+def exceedances(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+    """Windows that count towards an alarm, each going on with the run before it; refolded from where it changed."""
+    from pipelines.changes import earliest
+    from pipelines.detection.exceedances import LOOK_BACK, RULES, beyond
+    from pipelines.detection.exceedances import exceedances as folded
+
+    source = context.partition_key
+
+    def compute(taken: Taken) -> Update:
+        spans, carried = None, lake.columns("exceedances")
+        if news := taken.news:
+            moments = earliest(*news.values())
+            spans = since(moments)
+            before = [Span(span.since - LOOK_BACK, span.since, span.machines) for span in spans]
+            carried = lake.read("exceedances", source=source, spans=before)
+        scores = lake.read("anomaly_scores", source=source, spans=spans, where=pl.col("score") >= RULES.threshold)
+        windows = beyond(scores, lake.read("data_quality", source=source, spans=spans), RULES)
+        return Update(folded(windows, carried), spans)
+
+    inputs = ("anomaly_scores", "data_quality")
+    return bring_up_to_date(context, lake, "exceedances", inputs=inputs, compute=compute, definition=RULES.version)
+
+
+def alarms(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+    """Episodes: k of n windows beyond the threshold, silent or stuck raise one, a quiet gap ends it."""
+    from pipelines.changes import earliest
+    from pipelines.detection import alarms as episodes
+    from pipelines.detection.exceedances import LOOK_BACK, RULES
     from pipelines.reporting.figures import episode_bars
 
-    rules = AlarmRules()
+    source = context.partition_key
 
-    def compute(_taken: Taken) -> Update:
-        return Update(episodes(lake.read("anomaly_scores", source=context.partition_key), rules))
+    def compute(taken: Taken) -> Update:
+        newest = lake.end_of("anomaly_scores", source=source)
+        if taken.news is None:
+            told = lake.read("alarms", source=source)
+            return Update(episodes.alarms(lake.read("exceedances", source=source), told, newest=newest))
+        moments = earliest(taken.news["exceedances"])
+        runs = lake.read(
+            "exceedances", source=source, spans=since({name: at - LOOK_BACK for name, at in moments.items()})
+        )
+        told = lake.read("alarms", source=source, where=episodes.concerned(moments))
+        retold = episodes.retold(runs, told, moments, newest=newest)
+        spans = [at_moment(at, name) for name, at in retold.starts]
+        return Update(retold.among(lake.read("alarms", source=source, spans=spans, time="started_at")), spans)
 
+    inputs = ("exceedances", "anomaly_scores")
     return bring_up_to_date(
-        context,
-        lake,
-        "alarms",
-        inputs=("anomaly_scores",),
-        compute=compute,
-        definition=rules.version,
-        figure=episode_bars,
+        context, lake, "alarms", inputs=inputs, compute=compute, definition=RULES.version, figure=episode_bars
     )
+
+
+BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
+    baselines: ["window_features", "machines"],
+    data_quality: ["window_features", "baselines"],
+    anomaly_scores: ["window_features", "baselines"],
+    exceedances: ["anomaly_scores", "data_quality"],
+    alarms: ["exceedances", "anomaly_scores"],
+}
+
+
+@dg.multi_asset(
+    name="detection",
+    specs=specs_of("detection", BODIES, kinds={"scikitlearn", "polars", "deltalake"}),
+    partitions_def=SOURCES,
+    can_subset=True,
+)
+def detection(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> Iterator[dg.MaterializeResult[Any]]:
+    """What is healthy, what is not, and when that is an alarm."""
+    for body in BODIES:
+        if dg.AssetKey(body.__name__) in context.selected_asset_keys:
+            yield body(context, lake, models)

@@ -1,32 +1,37 @@
 """Health assessment: alarms become verdicts, features become health."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import Update, bring_up_to_date
+from assets.partitions import SOURCES
+from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.lake import Lake, Taken
+from resources.spans import Span, all_time, at_moment
 
 
-@dg.asset(
-    group_name="health",
-    partitions_def=SOURCES,
-    deps=["alarms", "anomaly_scores", "window_features", "machines"],
-    owners=OWNERS,
-    kinds={"polars", "deltalake"},
-)
 def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
     """Which alarms to believe: declarative rules over the evidence of each episode, every reason kept."""
+    from pipelines.changes import earliest, machines_that_differ
+    from pipelines.health import verdict
     from pipelines.health.rules import RULES_VERSION
-    from pipelines.health.verdict import verdicts as judged
     from pipelines.reporting.figures import confidence_bars
 
     source = context.partition_key
     inputs = ("alarms", "anomaly_scores", "window_features", "machines")
 
-    def compute(_taken: Taken) -> Update:
-        return Update(judged(*(lake.read(name, source=source) for name in inputs)))
+    def compute(taken: Taken) -> Update:
+        spans = None
+        if news := taken.news:
+            moments = earliest(news["anomaly_scores"], news["window_features"])
+            relimited = machines_that_differ(news["machines"], ("nominal_limits",))
+            near = lake.read("alarms", source=source, where=verdict.concerned(moments, relimited))
+            spans = [at_moment(at, name) for name, at in verdict.starts(near, news["alarms"])]
+        alarms = lake.read("alarms", source=source, spans=spans, time="started_at")
+        evidence = [Span(*span) for span in verdict.evidence_spans(alarms)]
+        scores, features = (lake.read(name, source=source, spans=evidence) for name in inputs[1:3])
+        return Update(verdict.verdicts(alarms, scores, features, lake.read("machines", source=source)), spans)
 
     return bring_up_to_date(
         context,
@@ -39,22 +44,42 @@ def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRes
     )
 
 
-@dg.asset(
-    group_name="health",
-    partitions_def=SOURCES,
-    deps=["window_features", "anomaly_scores", "machines"],
-    owners=OWNERS,
-    kinds={"polars", "deltalake"},
-)
 def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
     """How far each machine is from each declared end of life: 1 is as new, 0 is the threshold."""
+    from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.health.index import health_index as index
     from pipelines.reporting.figures import health_lines
 
     source = context.partition_key
-    inputs = ("window_features", "anomaly_scores", "machines")
+    inputs = ("window_features", "anomaly_scores", "machines", "baselines")
 
-    def compute(_taken: Taken) -> Update:
-        return Update(index(*(lake.read(name, source=source) for name in inputs)))
+    def compute(taken: Taken) -> Update:
+        spans = None
+        if news := taken.news:
+            redeclared = machines_that_differ(news["machines"], ("failure_modes",))
+            releveled = machines_that_differ(news["baselines"], ("sensors",))
+            touched = touched_windows(news["window_features"], news["anomaly_scores"])
+            spans = [*(Span(*span) for span in touched), *all_time({*redeclared, *releveled})]
+        windows = (lake.read(name, source=source, spans=spans) for name in inputs[:2])
+        return Update(index(*windows, *(lake.read(name, source=source) for name in inputs[2:])), spans)
 
     return bring_up_to_date(context, lake, "health_index", inputs=inputs, compute=compute, figure=health_lines)
+
+
+BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
+    verdicts: ["alarms", "anomaly_scores", "window_features", "machines"],
+    health_index: ["window_features", "anomaly_scores", "machines", "baselines"],
+}
+
+
+@dg.multi_asset(
+    name="health",
+    specs=specs_of("health", BODIES, kinds={"polars", "deltalake"}),
+    partitions_def=SOURCES,
+    can_subset=True,
+)
+def health(context: dg.AssetExecutionContext, lake: Lake) -> Iterator[dg.MaterializeResult[Any]]:
+    """Which alarms to believe, and how far each machine is from its end of life."""
+    for body in BODIES:
+        if dg.AssetKey(body.__name__) in context.selected_asset_keys:
+            yield body(context, lake)

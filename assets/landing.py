@@ -9,7 +9,8 @@ import polars as pl
 
 from pipelines.register import Source
 from resources.inbox import Claim, Inbox
-from resources.lake import SEQ_STEP, Lake, Span, redo_on_conflict
+from resources.lake import SEQ_STEP, Lake, redo_on_conflict
+from resources.spans import Span
 
 if TYPE_CHECKING:
     from pipelines.importers.parsed import Parsed
@@ -247,7 +248,9 @@ def _standing(versions: pl.DataFrame, span: Span | None, seq: int) -> pl.DataFra
 
     if span is None:
         return versions.clear()
-    then = versions.filter(pl.col("recorded_at").is_between(*span), pl.col("batch_seq") < seq + SEQ_STEP)
+    then = versions.filter(
+        pl.col("recorded_at").is_between(span.since, span.until), pl.col("batch_seq") < seq + SEQ_STEP
+    )
     return then.sort("batch_seq").unique(KEY, keep="last")
 
 

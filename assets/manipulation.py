@@ -8,6 +8,7 @@ from assets.partitions import OWNERS, SOURCES
 from assets.upkeep import Update, bring_up_to_date
 from resources.lake import Lake, Taken
 from resources.register import RegisterFile
+from resources.spans import Span, all_time
 
 
 @dg.asset(
@@ -19,6 +20,7 @@ from resources.register import RegisterFile
 )
 def window_features(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
     """Statistics of every sensor in every window, brought up to date where readings changed."""
+    from pipelines.changes import machines_that_differ
     from pipelines.features import windows
     from pipelines.reporting.figures import features_by_day
 
@@ -26,10 +28,14 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
     every = register.load().source(source).window
 
     def compute(taken: Taken) -> Update:
-        spans = taken.spans("readings", lambda rows: windows.touched_spans(rows, every=every))
+        spans = None
+        if news := taken.news:
+            retuned = machines_that_differ(news["machines"], ("running_sensor", "running_above"))
+            touched = windows.touched_spans(news["readings"], every=every)
+            spans = [*(Span(*span) for span in touched), *all_time(retuned)]
         readings = lake.readings(source=source, spans=spans)
         features = windows.window_features(readings, lake.read("machines", source=source), every=every)
-        return Update(features, spans, {"window": every, "spans": "all" if spans is None else len(spans)})
+        return Update(features, spans, {"window": every})
 
     return bring_up_to_date(
         context,

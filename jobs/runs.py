@@ -66,6 +66,7 @@ class Runner:
         files: Sequence[str] | None = None,
         again: Sequence[str] | None = None,
         select: Sequence[str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Ran:
         """Execute a job and wait for it.
 
@@ -75,6 +76,7 @@ class Runner:
             files: What the landing step takes, below the inbox folder; None for whatever waits.
             again: Folders of quarantine that it takes instead.
             select: Assets of the job; None for all.
+            tags: Of the run.
         """
         if source is not None:
             self._instance.add_dynamic_partitions(SOURCES.name or "", [source])
@@ -86,6 +88,7 @@ class Runner:
             run_config=config,
             instance=self._instance,
             partition_key=source,
+            tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in select] if select else None,
             raise_on_error=False,
         )

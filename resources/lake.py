@@ -4,14 +4,19 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 import dagster as dg
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
+from pydantic import PrivateAttr
+
+from resources.differences import Difference, Shape, difference
+from resources.spans import MOST_RANGES, Span, at_moment, predicate, rows_around, rows_within
 
 CONFIGURATION = {  # read at creation only; on an existing table use alter.set_table_properties
     "delta.enableChangeDataFeed": "true",
@@ -22,18 +27,8 @@ CONFIGURATION = {  # read at creation only; on an existing table use alter.set_t
 }
 SEQ_STEP = 1 << 6  # numbers of a batch: its own, and those for rows that come back later and overrule one of its own
 LAG = 100  # versions without news for a source before its note is moved on: a quiet source must not fall off the feed
-MOST_RANGES = 40  # ranges in one predicate; beyond it they are read and written as one
 T = TypeVar("T")
-
-
-class Span(NamedTuple):
-    since: datetime
-    until: datetime  # excluded
-
-
-def at_moment(moment: datetime) -> Span:
-    """The span that holds one moment and nothing else."""
-    return Span(moment, moment + timedelta(microseconds=1))
+Rows = TypeVar("Rows", pl.DataFrame, pl.DataFrame | None)
 
 
 class Taken(NamedTuple):
@@ -54,24 +49,24 @@ class Taken(NamedTuple):
     def nothing_new(self) -> bool:
         return all(rows is not None and rows.is_empty() for rows in self.changed.values())
 
-    def spans(
-        self, name: str, touched: Callable[[pl.DataFrame], Sequence[tuple[datetime, datetime]]]
-    ) -> list[Span] | None:
-        """Spans that the changed rows of `name` touch; None where everything must be recomputed.
-
-        That is where the feed of `name` does not reach back, or where any other input changed.
-        """
-        rows = self.changed[name]
-        others = [changed for input_, changed in self.changed.items() if input_ != name]
-        if rows is None or not all(changed is not None and changed.is_empty() for changed in others):
-            return None
-        return [Span(*span) for span in touched(rows)]
+    @property
+    def news(self) -> Mapping[str, pl.DataFrame] | None:
+        """Changed rows by input; None where any feed does not reach back: recompute the source."""
+        known = {name: rows for name, rows in self.changed.items() if rows is not None}
+        return known if len(known) == len(self.changed) else None
 
 
 class Lake(dg.ConfigurableResource["Lake"]):
     """Where the lake's tables are; never what they mean."""
 
     root: str
+    _rows_read: int = PrivateAttr(default=0)
+    _opened: dict[str, tuple[int, "_Table"]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that this object has read so far, of tables and of their change feeds."""
+        return self._rows_read
 
     def create(self, table: str, example: pl.DataFrame) -> None:
         """Make `table` if there is none; done for every contract at start, so that no write is ever the first."""
@@ -86,8 +81,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
             )
 
     def base(self, table: str) -> DeltaTable:
-        """The table as it is, to judge batches against and to append them to."""
-        return self._open(table)
+        """The table as it is and stays, to judge batches against and to append them to."""
+        return _Table(self.uri(table))
 
     def next_seq(self, table: str, *, source: str, base: DeltaTable | None = None) -> int:
         """Order of the next batch of `source`: above that of each before, also where a rebuilt table counts anew."""
@@ -155,7 +150,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
             consumer: Table the notes lie in.
             definition: What else the output depends on, such as a rules version; another one means recompute.
         """
-        output = self._open(consumer)
+        output = _Table(self.uri(consumer))  # of its own: it must stay at the version whose notes were read
         whose = source or "*"
         # 63 bits of the definition stand where a version would: another one, also an earlier one, differs
         defined = Transaction(f"definition/{whose}", int(hashlib.sha256(definition.encode()).hexdigest()[:15], 16))
@@ -166,7 +161,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
             delta = self._open(name)
             note = Transaction(f"{delta.metadata().id}/{whose}", delta.version())  # a table made anew is another input
             noted = None if is_redefined else output.transaction_version(note.app_id)
-            changed[name] = _changes(delta, source, noted)
+            changed[name] = self._counted(_changes(delta, source, noted))
             notes.append(note)
         taken = Taken(changed, notes, output)
         if taken.nothing_new and any(_lags(note, output) for note in notes[1:]):
@@ -180,14 +175,20 @@ class Lake(dg.ConfigurableResource["Lake"]):
         source: str | None = None,
         spans: Sequence[Span] | None = None,
         time: str = "recorded_at",
+        where: pl.Expr | None = None,
     ) -> pl.DataFrame:
-        """Rows of a table: of one source or all, in spans of its time column or of all time."""
+        """Rows of a table: of one source or all, in spans of its time column or of all time, and where else it holds.
+
+        Of more spans than fit one predicate, whole days around them are read.
+        """
         rows = pl.scan_delta(self._open(table))
         if source is not None:
             rows = rows.filter(pl.col("source") == source)
         if spans is not None:
-            rows = rows.filter(pl.any_horizontal(False, *(_inside(span, time) for span in _few(spans))))
-        return rows.collect()
+            rows = rows.filter(rows_around(spans, time))
+        if where is not None:
+            rows = rows.filter(where)
+        return self._counted(rows.collect())
 
     def readings(self, *, source: str, spans: Sequence[Span] | None = None) -> pl.DataFrame:
         """Current readings: of every key the version of the highest `batch_seq`."""
@@ -201,42 +202,41 @@ class Lake(dg.ConfigurableResource["Lake"]):
         *,
         source: str | None,
         taken: Taken,
-        lineage: Sequence[str],
+        shape: Shape,
         spans: Sequence[Span] | None = None,
-        time: str | None = "recorded_at",
-    ) -> int:
+    ) -> Difference:
         """Swap the rows of `spans` (None: all of the source) and note the inputs taken, in one commit: all or nothing.
 
-        Only days whose rows differ (lineage columns aside) are written: what says the same keeps its lineage, and
-        consumers see no change where there is none.
+        Only rows that differ (lineage columns aside) are written, and what must be written with them: what says the
+        same keeps its lineage, and consumers see no change where there is none.
 
         Args:
             table: Whose rows.
             frame: All rows of the spans, in the table's columns.
             source: Whose rows; None for a table over all sources.
             taken: What `frame` was computed from.
-            lineage: Columns that say how a row came to be.
-            spans: Of `time`; None for all of it.
-            time: Column that spans follow; None for a table without days.
+            shape: Key, time and lineage columns of the table.
+            spans: Of the time column; None for all of it, and always for a table without one.
 
         Returns:
-            Rows written.
+            What was written, and what it revised.
         Raises:
             CommitFailedError: Another run wrote the table since `taken`; take, compute and replace again.
         """
+        time = shape.time
         old = self.read(table, source=source, spans=spans, time=time or "")
         if spans is not None and time is not None and len(spans) > MOST_RANGES:  # what lies between them stays
-            within = pl.any_horizontal(*(_inside(span, time) for span in spans))
+            within = rows_within(spans, time)
             frame = pl.concat([frame.filter(within), old.filter(~within)])
-        if _same(old, frame, lineage):
+        found = difference(old, frame, shape)
+        if found.is_none:
             _note_only(taken.output, taken.notes)
-            return 0
+            return found
         clauses = [] if source is None else [f"source = '{source}'"]
-        if spans is None and time is not None:
-            spans = _days_that_differ(old, frame, lineage)
-            frame = frame.filter(pl.any_horizontal(False, *(_inside(span, time) for span in _few(spans))))
-        if spans is not None and time is not None:
-            clauses.append(f"({' OR '.join(_within(span, time) for span in _few(spans))})")
+        if time is not None:
+            spans = found.spans(spans, time)
+            frame = frame.filter(rows_around(spans, time))
+            clauses.append(predicate(spans, time))
         write_deltalake(
             taken.output,
             frame.to_arrow(),
@@ -244,19 +244,36 @@ class Lake(dg.ConfigurableResource["Lake"]):
             predicate=" AND ".join(clauses) or None,
             commit_properties=_noting(taken.notes),
         )
-        return frame.height
+        return found._replace(written=frame.height)
 
-    def newest(self, table: str, *, source: str, time: str) -> pl.DataFrame:
-        """Rows of a source at the newest moment of a column."""
-        rows = pl.scan_delta(self._open(table)).filter(pl.col("source") == source)
-        return rows.filter(pl.col(time) == pl.col(time).max()).collect()
+    def newest_moments(self, table: str, *, time: str) -> dict[str, datetime]:
+        """Newest moment of a column by source, from the log alone; sources without rows are missing."""
+        files, column = self._files_of(table, None), f"max.{time}"
+        if column not in files.columns:
+            return {}
+        return dict(files.drop_nulls(column).group_by("partition.source").agg(pl.col(column).max()).rows())
 
-    def count(self, table: str, *, source: str | None = None) -> int:
-        """Rows of a table, of one source or all."""
-        rows = pl.scan_delta(self._open(table))
+    def newest_moment(self, table: str, *, source: str | None, time: str) -> datetime | None:
+        """The same of one source, or of all; None where there is no row."""
+        moments = self.newest_moments(table, time=time)
+        return max(moments.values(), default=None) if source is None else moments.get(source)
+
+    def moment_before(
+        self, table: str, moment: datetime, *, source: str | None = None, time: str = "recorded_at"
+    ) -> datetime | None:
+        """Newest moment of a column before `moment`; None where there is none. Looks back a day first."""
+        at = pl.col(time)
+        rows = pl.scan_delta(self._open(table)).filter(at < moment)
         if source is not None:
             rows = rows.filter(pl.col("source") == source)
-        return int(rows.select(pl.len()).collect().item())
+        near = (at >= moment - timedelta(days=1)) & (pl.col("day") >= (moment - timedelta(days=1)).date())
+        found = rows.filter(near).select(at.max()).collect().item() or rows.select(at.max()).collect().item()
+        assert found is None or isinstance(found, datetime)
+        return found
+
+    def count(self, table: str, *, source: str | None = None) -> int:
+        """Rows of a table, of one source or all, from the log alone."""
+        return int(self._files_of(table, source)["num_records"].sum())
 
     def machine_ids(self, table: str, *, source: str) -> list[str]:
         """Machines of a source that have rows in a table."""
@@ -270,10 +287,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
 
     def end_of(self, table: str, *, source: str) -> datetime | None:
         """End of the newest window of a source in a table of windows; None where it has none."""
-        end = pl.col("recorded_at") + pl.duration(seconds=pl.col("window_s"))
-        newest = pl.scan_delta(self._open(table)).filter(pl.col("source") == source).select(end.max()).collect().item()
-        assert newest is None or isinstance(newest, datetime)
-        return newest
+        newest = self.newest_moment(table, source=source, time="recorded_at")
+        if newest is None:
+            return None
+        last = self.read(table, source=source, spans=[at_moment(newest)]).head(1)
+        return newest + timedelta(seconds=last["window_s"].item())
 
     def columns(self, table: str) -> pl.DataFrame:
         """No rows, with the columns and types of a table."""
@@ -289,8 +307,27 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def uri(self, table: str) -> str:
         return f"{self.root}/{table}"
 
-    def _open(self, table: str) -> DeltaTable:
-        return _Table(self.uri(table))
+    def _files_of(self, table: str, source: str | None) -> pl.DataFrame:
+        """The table's current files with the statistics that the log keeps of each."""
+        files = pl.DataFrame(self._open(table).get_add_actions(flatten=True))
+        return files if source is None else files.filter(pl.col("partition.source") == source)
+
+    def _counted(self, rows: Rows) -> Rows:
+        self._rows_read += 0 if rows is None else rows.height
+        return rows
+
+    def _open(self, table: str) -> "_Table":
+        """The table as it is now. One that was opened before is brought up to date: a fifth of opening it anew."""
+        uri = self.uri(table)
+        made = Path(uri, "_delta_log").stat().st_ino  # another one: the table was put there anew
+        if table in self._opened and self._opened[table][0] == made:
+            try:
+                self._opened[table][1].update_incremental()
+                return self._opened[table][1]
+            except DeltaError:  # the log was cleaned since
+                pass
+        self._opened[table] = made, _Table(uri)
+        return self._opened[table][1]
 
 
 class _Table(DeltaTable):
@@ -337,60 +374,3 @@ def _note_only(output: DeltaTable, notes: list[Transaction]) -> None:
 
 def _noting(notes: list[Transaction]) -> CommitProperties:
     return CommitProperties(app_transactions=notes)
-
-
-def _same(old: pl.DataFrame, new: pl.DataFrame, lineage: Sequence[str]) -> bool:
-    if old.height != new.height:
-        return False
-    columns = [name for name in new.columns if name not in lineage]
-    return _ordered(old.select(columns)).equals(_ordered(new.select(columns)))
-
-
-def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
-    flat = [name for name, dtype in frame.schema.items() if not dtype.is_nested()]
-    return frame.sort(flat)
-
-
-def _days_that_differ(old: pl.DataFrame, new: pl.DataFrame, lineage: Sequence[str]) -> list[Span]:
-    before = {key[0]: rows for key, rows in old.partition_by("day", as_dict=True).items()}
-    after = {key[0]: rows for key, rows in new.partition_by("day", as_dict=True).items()}
-    days = sorted(
-        day
-        for day in before.keys() | after.keys()
-        if not _same(before.get(day, new.clear()), after.get(day, old.clear()), lineage)
-    )
-    return _joined([_day_span(day) for day in days])
-
-
-def _day_span(day: Any) -> Span:
-    assert isinstance(day, date)
-    start = datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00")
-    return Span(start, start + timedelta(days=1))
-
-
-def _joined(spans: list[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for span in spans:
-        if joined and joined[-1].until == span.since:
-            joined[-1] = Span(joined[-1].since, span.until)
-        else:
-            joined.append(span)
-    return joined
-
-
-def _few(spans: Sequence[Span]) -> Sequence[Span]:
-    if len(spans) <= MOST_RANGES:
-        return spans
-    return [Span(min(span.since for span in spans), max(span.until for span in spans))]
-
-
-def _inside(span: Span, time: str) -> pl.Expr:
-    day, at = pl.col("day"), pl.col(time)
-    return day.is_between(span.since.date(), span.until.date()) & at.is_between(*span, closed="left")
-
-
-def _within(span: Span, time: str) -> str:
-    return (
-        f"(day >= '{span.since:%F}' AND day <= '{span.until:%F}'"
-        f" AND {time} >= '{span.since:%FT%T.%fZ}' AND {time} < '{span.until:%FT%T.%fZ}')"
-    )

@@ -181,12 +181,15 @@ def _most_urgent(forecasts: pl.DataFrame) -> dict[str, Any]:
 
 
 def _open_episodes(alarms: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, dict[str, Any]]:
-    """Newest open episode of each machine with its verdict; one judged a false positive is not open."""
+    """Newest open episode of each machine with its verdict; one judged a false positive is not open.
+
+    An anomaly comes before a defect of the data: it is about the machine, the other about a sensor.
+    """
     joined = (
         alarms.filter("is_open")
         .join(verdicts.select("alarm_id", "verdict_id", "verdict", "confidence"), on="alarm_id")
         .filter(pl.col("verdict") != "false_positive")
-        .sort("started_at")
+        .sort(pl.col("kind") == "anomaly", "started_at", "alarm_id")
     )
     return {row["machine_id"]: row for row in joined.to_dicts()}
 

@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipelines.contracts.contract import (
+    ID,
     TIME,
     between,
     column,
@@ -14,6 +15,7 @@ from pipelines.contracts.contract import (
     run_id,
     source,
 )
+from pipelines.contracts.vocabulary import ALARM_KINDS
 
 ALARMS = contract(
     "alarms",
@@ -22,7 +24,7 @@ ALARMS = contract(
         "source": source(),
         "machine_id": machine_id(),
         "alarm_id": identity("Hash of machine, kind and start of the episode."),
-        "kind": column(pl.String(), "What raised it.", one_of(("anomaly",))),
+        "kind": column(pl.String(), "What raised it.", one_of(ALARM_KINDS)),
         "started_at": column(TIME, "Start of the first window of the episode."),
         "raised_at": column(TIME, "End of the window whose exceedance made it k of n: nobody could know earlier."),
         "last_at": column(TIME, "End of its last exceedance so far."),
@@ -31,11 +33,21 @@ ALARMS = contract(
         "peak_score": column(pl.Float64(), "Highest score.", between(0.0, 1.0)),
         "mean_score": column(pl.Float64(), "Mean score of the exceedances.", between(0.0, 1.0)),
         "top_sensor": column(pl.String(), "Sensor that led most exceedances.", named()),
-        "top_z": column(pl.Float64(), "Its median robust z in them.", between(-1e18, 1e18)),
-        "deviating_sensors": column(pl.Int64(), "Most sensors beyond their range at once.", between(0, 10_000)),
-        "threshold": column(pl.Float64(), "Score above which a window exceeds.", between(0.0, 1.0)),
-        "supersedes": identity("Alarm of the same episode before late data moved its start.", null="none"),
-        "model_version": column(pl.String(), "Model of the first exceedance."),
+        "top_z": column(pl.Float64(), "Its mean robust z in them.", between(-1e18, 1e18), null="a defect of the data"),
+        "deviating_sensors": column(
+            pl.Int64(), "Most sensors beyond their range, silent or stuck at once.", between(0, 10_000)
+        ),
+        "threshold": column(
+            pl.Float64(), "Score from which a window exceeds.", between(0.0, 1.0), null="a defect of the data"
+        ),
+        "supersedes": column(
+            pl.String(),
+            "Alarm of the same episode before late data moved its start.",
+            named(ID),
+            null="none",
+            lineage=True,
+        ),
+        "model_version": column(pl.String(), "Model of the first exceedance.", null="a defect of the data"),
         "rules_version": column(pl.String(), "Hash of the alarm rules."),
         "run_id": run_id(),
     },

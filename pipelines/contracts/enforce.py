@@ -1,5 +1,7 @@
 """Keeping contracts: split what arrives, refuse what we computed wrongly."""
 
+from typing import Any
+
 import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaError, SchemaErrors
@@ -63,6 +65,12 @@ def empty(contract: pa.DataFrameSchema) -> pl.DataFrame:
 def lineage_columns(contract: pa.DataFrameSchema) -> list[str]:
     """Columns that say how a row came to be, not what it says."""
     return [name for name, column in contract.columns.items() if (column.metadata or {}).get("lineage")]
+
+
+def shape_of(contract: pa.DataFrameSchema) -> dict[str, Any]:
+    """Columns of `contract` that mean more than what they say: `key`, `time` (None without one) and `lineage`."""
+    told = contract.metadata or {}
+    return {"key": told["key"], "time": told["time"], "lineage": tuple(lineage_columns(contract))}
 
 
 def _told(contract: pa.DataFrameSchema, cases: pl.DataFrame) -> str:

@@ -4,7 +4,10 @@ from types import MappingProxyType
 
 from pipelines.contracts.alarms import ALARMS
 from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
+from pipelines.contracts.baselines import BASELINES
+from pipelines.contracts.data_quality import DATA_QUALITY
 from pipelines.contracts.decisions import DECISIONS
+from pipelines.contracts.exceedances import EXCEEDANCES
 from pipelines.contracts.forecasts import FORECASTS
 from pipelines.contracts.health_index import HEALTH_INDEX
 from pipelines.contracts.labels import LABELS
@@ -20,7 +23,10 @@ CONTRACTS = MappingProxyType(
         "labels": LABELS,
         "machines": MACHINES,
         "window_features": WINDOW_FEATURES,
+        "baselines": BASELINES,
+        "data_quality": DATA_QUALITY,
         "anomaly_scores": ANOMALY_SCORES,
+        "exceedances": EXCEEDANCES,
         "alarms": ALARMS,
         "verdicts": VERDICTS_TABLE,
         "health_index": HEALTH_INDEX,

@@ -12,7 +12,10 @@ TABLES = (
     "labels",
     "machines",
     "window_features",
+    "baselines",
+    "data_quality",
     "anomaly_scores",
+    "exceedances",
     "alarms",
     "verdicts",
     "health_index",
@@ -22,8 +25,8 @@ TABLES = (
 )
 """Every table, in the order data flows."""
 
-SERVED = tuple(table for table in TABLES if table != "labels")
-"""Tables that people query; known truth is for training and evaluation alone."""
+SERVED = tuple(table for table in TABLES if table not in ("labels", "exceedances"))
+"""Tables that people query: known truth is for training and evaluation alone, exceedances are carried by alarms."""
 
 QUALITIES = ("good", "uncertain", "bad")
 """How far the sender trusts a reading (OPC UA); `bad` readings are kept but never computed with."""
@@ -35,6 +38,12 @@ VERDICTS = ("credible", "suspect", "false_positive", "needs_evidence")
 ACTIONS = ("monitor", "inspect", "ask", "plan")
 CRITICALITIES = ("low", "medium", "high")
 URGENCIES = ("none", "low", "medium", "high")
+
+NO_BASELINE = ("never_spoke", "span_not_over", "too_few_windows")
+"""Why a machine has no healthy reference yet."""
+
+DEFECTS = ("silent", "stuck")
+ALARM_KINDS = ("anomaly", *DEFECTS)
 
 NO_SCORE = ("not_running", "no_baseline")
 """Why a window has no anomaly score."""

@@ -2,15 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from pipelines.detection import isolation, robust_z
+from pipelines.detection import robust_z
 from pipelines.detection.calibration import Tail, combined
+from pipelines.detection.isolation import Forest, unseen_statistic
 from pipelines.detection.matrix import Matrix
 from pipelines.detection.robust_z import RobustZ
 
@@ -18,39 +18,34 @@ Array = NDArray[np.float64]
 SEED = 20260105
 MIN_WINDOWS = 48
 STILL = 0.01
-ASSUMED = timedelta(hours=48)
 SCORED_STATES = ("running", "unknown")
 DEFINITION = "robust-z+isolation-forest/1"
 
 
-def healthy_windows(
-    matrix: Matrix, *, healthy_from: datetime | None, healthy_until: datetime | None, newest: datetime
-) -> Matrix | None:
-    """Running windows of the known-good span; None until the span is over and long enough.
+def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix | None:
+    """Running windows of the known-good span in the columns that have a reference; None where there are too few.
 
-    Without a declared span the machine's first 48 hours are assumed to be good: an assumption that the asset's
-    metadata shows. Nothing after the span is used, so no score knows its future.
+    Nothing outside the span is used, so no score knows its future.
 
     Args:
-        matrix: All windows of the machine, or at least those of the span.
-        healthy_from: Start of the declared span.
-        healthy_until: Its end, excluded.
-        newest: End of the newest window of the source.
+        matrix: All windows of the machine in the span, or more.
+        since: Start of the span.
+        until: Its end, excluded.
     """
-    if matrix.windows.is_empty():
+    running = running_windows(matrix, since=since, until=until)
+    if running.windows.height < MIN_WINDOWS:
         return None
-    since = healthy_from or matrix.windows["recorded_at"][0]
-    until = healthy_until or since + ASSUMED
-    at, state = matrix.windows["recorded_at"], matrix.windows["state"]
-    rows = (at >= since) & (at < until) & state.is_in(SCORED_STATES)
-    if newest < until or rows.sum() < MIN_WINDOWS:
-        return None
-    values = matrix.values[rows.to_numpy()]
-    kept = _referenced(values)
+    kept = _referenced(running.values)
     if not kept.any():
         return None
-    columns = tuple(np.array(matrix.columns)[kept].tolist())
-    return Matrix(matrix.windows.filter(rows), columns, values[:, kept])
+    return Matrix(running.windows, tuple(np.array(matrix.columns)[kept].tolist()), running.values[:, kept])
+
+
+def running_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix:
+    """Windows of the span in which the machine ran."""
+    at, state = matrix.windows["recorded_at"], matrix.windows["state"]
+    rows = (at >= since) & (at < until) & state.is_in(SCORED_STATES)
+    return Matrix(matrix.windows.filter(rows), matrix.columns, matrix.values[rows.to_numpy()])
 
 
 def _referenced(healthy: Array) -> NDArray[np.bool_]:
@@ -76,13 +71,12 @@ class MachineModel:
 
     Attributes:
         columns: Of the matrix it was fitted on.
-        forest: Fitted scikit-learn IsolationForest.
         widest: Largest absolute z of every column in the healthy span.
     """
 
     columns: tuple[str, ...]
     z: RobustZ
-    forest: Any
+    forest: Forest
     z_tail: Tail
     forest_tail: Tail
     widest: Array
@@ -95,35 +89,35 @@ class MachineModel:
         return cls(
             columns=healthy.columns,
             z=z,
-            forest=isolation.fit_forest(values, seed=SEED),
+            forest=Forest.fit(values, seed=SEED),
             z_tail=Tail.fit(robust_z.statistic(values)),
-            forest_tail=Tail.fit(isolation.unseen_statistic(values, seed=SEED)),
+            forest_tail=Tail.fit(unseen_statistic(values, seed=SEED)),
             widest=np.abs(values).max(axis=0),
         )
 
-    def scores(self, matrix: Matrix) -> pl.DataFrame:
-        """Scores of every window, columns as in `anomaly_scores` from `score` to `deviating_sensors`."""
+    def scores(self, matrix: Matrix) -> dict[str, Any]:
+        """Columns `score` to `deviating_sensors` of `anomaly_scores` for every window, in order of the matrix."""
         z = self.z.z(matrix.aligned(self.columns))
         z_chance = self.z_tail.chance(robust_z.statistic(z))
-        forest_chance = self.forest_tail.chance(isolation.statistic(self.forest, z))
+        forest_chance = self.forest_tail.chance(self.forest.statistic(z))
         top = np.abs(z).argmax(axis=1)
         sensors = [name.split(":")[0] for name in self.columns]
-        return matrix.windows.with_columns(
-            score=combined(z_chance, forest_chance),
-            robust_z_score=1.0 - z_chance,
-            isolation_score=1.0 - forest_chance,
-            top_sensor=pl.Series([sensors[column] for column in top], dtype=pl.String),
-            top_z=z[np.arange(len(top)), top],
-            deviating_sensors=pl.Series(_deviating(np.abs(z) > 1.5 * self.widest, sensors), dtype=pl.Int64),
-        )
+        return {
+            "score": combined(z_chance, forest_chance),
+            "robust_z_score": 1.0 - z_chance,
+            "isolation_score": 1.0 - forest_chance,
+            "top_sensor": [sensors[column] for column in top],
+            "top_z": z[np.arange(len(top)), top],
+            "deviating_sensors": _deviating(np.abs(z) > 1.5 * self.widest, sensors),
+        }
 
     def parts(self) -> dict[str, Any]:
-        """Plain arrays and the forest, for the model store."""
+        """Plain arrays and numbers, for the model store."""
         return {
             "columns": list(self.columns),
             "median": self.z.median,
             "spread": self.z.spread,
-            "forest": self.forest,
+            "forest": vars(self.forest),
             "z_healthy": self.z_tail.healthy,
             "forest_healthy": self.forest_tail.healthy,
             "widest": self.widest,
@@ -135,16 +129,16 @@ class MachineModel:
         return cls(
             columns=tuple(parts["columns"]),
             z=RobustZ(parts["median"], parts["spread"]),
-            forest=parts["forest"],
+            forest=Forest(**parts["forest"]),
             z_tail=Tail.fit(parts["z_healthy"]),
             forest_tail=Tail.fit(parts["forest_healthy"]),
             widest=parts["widest"],
         )
 
 
-def _deviating(beyond: NDArray[np.bool_], sensors: list[str]) -> list[int]:
+def _deviating(beyond: NDArray[np.bool_], sensors: list[str]) -> NDArray[np.int64]:
     """Sensors of each window with any statistic beyond its healthy range."""
     by_sensor = [
         beyond[:, [i for i, s in enumerate(sensors) if s == name]].any(axis=1) for name in sorted(set(sensors))
     ]
-    return [int(count) for count in np.sum(by_sensor, axis=0)]
+    return np.asarray(np.sum(by_sensor, axis=0), dtype=np.int64)

@@ -1,58 +1,46 @@
 """The scoring stage: window features of a source to anomaly scores, machine by machine."""
 
-import hashlib
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
+from typing import Any
 
+import numpy as np
 import polars as pl
 
+from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
+from pipelines.contracts.enforce import empty
 from pipelines.detection.baseline import SCORED_STATES, MachineModel, healthy_windows, model_version
-from pipelines.detection.matrix import Matrix, machine_matrix
+from pipelines.detection.matrix import Matrix, machine_matrices
 
 Fitted = tuple[str, MachineModel]
 Keep = Callable[[str, Callable[[], MachineModel]], MachineModel]
 """Returns the stored model of a version, or fits and stores it."""
+Read = Callable[[str, datetime, datetime], pl.DataFrame]
+"""Window features of one machine in a span."""
 
-UNSCORED = {
-    "score": pl.Float64(),
-    "robust_z_score": pl.Float64(),
-    "isolation_score": pl.Float64(),
-    "top_sensor": pl.String(),
-    "top_z": pl.Float64(),
-    "deviating_sensors": pl.Int64(),
-}
+NUMBERS = ("score", "robust_z_score", "isolation_score", "top_z", "deviating_sensors")
+WORDS = ("top_sensor", "model_version")
+SCORES = (*NUMBERS, "top_sensor")
 
 
-def baselines(features: pl.DataFrame, machines: pl.DataFrame) -> dict[str, Matrix]:
-    """Healthy windows of every machine whose healthy span is over and long enough; the others have none.
+class BaselineMovedError(RuntimeError):
+    """The healthy windows are not those of the baseline: another run changed them meanwhile. Run again."""
+
+
+def models(baselines: pl.DataFrame, machines: set[str], *, keep: Keep, read: Read) -> dict[str, Fitted]:
+    """Model of each machine that has one, from the store or fitted now.
 
     Args:
-        features: `window_features` contract, all of the source.
-        machines: `machines` contract: the declared spans.
+        baselines: `baselines` contract.
+        machines: Whose models are needed.
+        keep: The model store.
+        read: Gets the healthy windows of a machine whose model is not stored.
     """
-    spans = {row["machine_id"]: (row["healthy_from"], row["healthy_until"]) for row in machines.to_dicts()}
-    newest = features.select((pl.col("recorded_at") + pl.duration(seconds="window_s")).max()).item()
-    found = {}
-    for machine_id, rows in _by_machine(features).items():
-        since, until = spans.get(machine_id, (None, None))
-        healthy = healthy_windows(machine_matrix(rows), healthy_from=since, healthy_until=until, newest=newest)
-        if healthy is not None:
-            found[machine_id] = healthy
-    return found
-
-
-def definition(healthy: Mapping[str, Matrix]) -> str:
-    """Hash of all baselines of a source: another one means that every window is scored anew."""
-    told = [f"{machine_id}={model_version(windows)}" for machine_id, windows in sorted(healthy.items())]
-    return hashlib.sha256("|".join(told).encode()).hexdigest()[:16]
-
-
-def fitted(healthy: Mapping[str, Matrix], *, keep: Keep) -> dict[str, Fitted]:
-    """Model of each baseline, from the store or fitted now."""
-    versions = {machine_id: model_version(windows) for machine_id, windows in healthy.items()}
+    fitted = baselines.filter(pl.col("machine_id").is_in(machines)).drop_nulls("model_version")
     return {
-        machine_id: (versions[machine_id], keep(versions[machine_id], partial(MachineModel.fit, windows)))
-        for machine_id, windows in healthy.items()
+        row["machine_id"]: (row["model_version"], keep(row["model_version"], partial(_fit, row, read)))
+        for row in fitted.to_dicts()
     }
 
 
@@ -62,28 +50,43 @@ def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.D
     Returns:
         Columns of `anomaly_scores` without `day` and `run_id`, in order of machine and time.
     """
-    frames = []
-    for machine_id, rows in _by_machine(features).items():
-        matrix = machine_matrix(rows)
-        scored = _scored(matrix, models.get(machine_id))
-        frames.append(scored.with_columns(source=pl.lit(rows["source"][0]), machine_id=pl.lit(machine_id)))
-    return pl.concat(frames) if frames else pl.DataFrame()
-
-
-def _scored(matrix: Matrix, fitted: Fitted | None) -> pl.DataFrame:
-    version, model = fitted if fitted else (None, None)
-    if model is None:
-        scores = matrix.windows.with_columns(*(pl.lit(None, dtype).alias(name) for name, dtype in UNSCORED.items()))
-    else:
-        scores = model.scores(matrix)
+    matrices = machine_matrices(features)
+    if not matrices:
+        return empty(ANOMALY_SCORES).drop("day", "run_id")
+    said = [_said(matrix, models.get(machine_id)) for machine_id, matrix in matrices.items()]
+    schema = empty(ANOMALY_SCORES).schema
+    scores = pl.concat([matrix.windows for matrix in matrices.values()]).with_columns(
+        pl.Series("machine_id", np.repeat(list(matrices), [matrix.windows.height for matrix in matrices.values()])),
+        *(
+            pl.Series(name, np.concatenate([own[name] for own in said]), schema[name], nan_to_null=True)
+            for name in NUMBERS
+        ),
+        *(pl.Series(name, [word for own in said for word in own[name]], schema[name]) for name in WORDS),
+        source=pl.lit(features["source"][0]),
+    )
     running = pl.col("state").is_in(SCORED_STATES)
-    otherwise = pl.lit("no_baseline" if model is None else None, pl.String)
+    otherwise = pl.when(pl.col("model_version").is_null()).then(pl.lit("no_baseline"))
     return scores.with_columns(
-        *(pl.when(running).then(pl.col(name)).alias(name) for name in UNSCORED),
+        *(pl.when(running).then(pl.col(name)).alias(name) for name in SCORES),
         reason=pl.when(running).then(otherwise).otherwise(pl.lit("not_running")),
-        model_version=pl.lit(version, pl.String),
     )
 
 
-def _by_machine(features: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    return {str(key[0]): rows for key, rows in sorted(features.partition_by("machine_id", as_dict=True).items())}
+def _fit(row: Mapping[str, Any], read: Read) -> MachineModel:
+    since, until = row["healthy_from"], row["healthy_until"]
+    matrix = machine_matrices(read(row["machine_id"], since, until)).get(row["machine_id"])
+    healthy = None if matrix is None else healthy_windows(matrix, since=since, until=until)
+    if healthy is None or model_version(healthy) != row["model_version"]:
+        raise BaselineMovedError(
+            f"{row['machine_id']}: its healthy windows changed since its baseline was taken; run again"
+        )
+    return MachineModel.fit(healthy)
+
+
+def _said(matrix: Matrix, fitted: Fitted | None) -> dict[str, Any]:
+    """What the machine's model says of every window: NaN and None without one."""
+    n = matrix.windows.height
+    if fitted is None:
+        return {**dict.fromkeys(NUMBERS, np.full(n, np.nan)), **dict.fromkeys(WORDS, [None] * n)}
+    version, model = fitted
+    return {**model.scores(matrix), "model_version": [version] * n}

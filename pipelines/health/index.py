@@ -4,32 +4,34 @@ import polars as pl
 
 from pipelines.contracts.machines import MODES
 
-SIGMA = 1.4826
 SCORED_STATES = ("running", "unknown")
 ANY = "any"
 KEYS = ["machine_id", "failure_mode"]
 
 
-def health_index(features: pl.DataFrame, scores: pl.DataFrame, machines: pl.DataFrame) -> pl.DataFrame:
+def health_index(
+    features: pl.DataFrame, scores: pl.DataFrame, machines: pl.DataFrame, baselines: pl.DataFrame
+) -> pl.DataFrame:
     """Health of every declared failure mode in every running window; of `any` mode where none is declared.
 
     Where a threshold is declared, health = (threshold - value) / (threshold - healthy level), within [0, 1], with the
-    healthy level as the median of the healthy windows the scores were calibrated on. Elsewhere health = 1 - score.
+    healthy level of the machine's baseline. Elsewhere health = 1 - score.
 
     Args:
         features: `window_features` contract of one source.
         scores: `anomaly_scores` contract of the same windows.
         machines: `machines` contract.
+        baselines: `baselines` contract.
     Returns:
         Columns of `health_index` without `day` and `run_id`.
     """
-    modes = machines.select("machine_id", "healthy_from", "healthy_until", mode="failure_modes").explode("mode")
+    modes = machines.select("machine_id", mode="failure_modes").explode("mode")
     declared = modes.with_columns(pl.col("mode").cast(MODES.inner)).unnest("mode").drop_nulls("failure_mode")
     running = features.filter(pl.col("state").is_in(SCORED_STATES))
     values = running.join(declared, on=["machine_id", "sensor"]).select(
-        "source", *KEYS, "recorded_at", "window_s", "sensor", "threshold", "healthy_from", "healthy_until", value="mean"
+        "source", *KEYS, "recorded_at", "window_s", "sensor", "threshold", value="mean"
     )
-    levels = values.join(_levels(values), on=KEYS, how="left").drop("healthy_from", "healthy_until")
+    levels = values.join(_levels(baselines), on=["machine_id", "sensor"], how="left")
     way = pl.col("threshold") - pl.col("healthy_level")
     measured = levels.with_columns(health=((pl.col("threshold") - pl.col("value")) / way).clip(0.0, 1.0).fill_nan(0.0))
     undeclared = scores.filter(
@@ -41,17 +43,7 @@ def health_index(features: pl.DataFrame, scores: pl.DataFrame, machines: pl.Data
     return pl.concat([measured, scored], how="diagonal_relaxed").sort(*KEYS, "recorded_at")
 
 
-def _levels(values: pl.DataFrame) -> pl.DataFrame:
-    """Healthy level and spread by machine and mode; of the first 48 hours where no healthy span is declared."""
-    at, first = pl.col("recorded_at"), pl.col("recorded_at").min().over(KEYS)
-    since = pl.coalesce("healthy_from", first)
-    until = pl.coalesce("healthy_until", since + pl.duration(hours=48))
-    value = pl.col("value")
-    return (
-        values.filter((at >= since) & (at < until))
-        .group_by(KEYS)
-        .agg(
-            healthy_level=value.median(),
-            healthy_spread=SIGMA * (value - value.median()).abs().median(),
-        )
-    )
+def _levels(baselines: pl.DataFrame) -> pl.DataFrame:
+    """Healthy level and spread by machine and sensor."""
+    sensors = baselines.select("machine_id", "sensors").explode("sensors").drop_nulls("sensors").unnest("sensors")
+    return sensors.select("machine_id", "sensor", healthy_level="level", healthy_spread="spread")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one episode when it is judged.
+    """What is known of one episode when it is judged: of its last two days, so that its age does not blur its state.
 
     Attributes:
+        kind: What raised it.
         exceedances: Windows beyond the threshold.
         deviating_sensors: Most sensors beyond their healthy range at once.
         top_sensor: Sensor that led.
@@ -19,10 +20,11 @@ class Evidence:
         complete_share: Share of the episode's windows that hold readings at all, in [0, 1].
     """
 
+    kind: str
     exceedances: int
     deviating_sensors: int
     top_sensor: str
-    top_z: float
+    top_z: float | None
     beyond_nominal: tuple[str, ...]
     running_share: float
     complete_share: float
@@ -38,6 +40,7 @@ class Rule:
         says: What was found, in words.
         otherwise: Verdict when it does not hold.
         factor: What confidence is multiplied with then.
+        kinds: Kinds of alarm it judges.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Rule:
     says: Callable[[Evidence], str]
     otherwise: str
     factor: float
+    kinds: tuple[str, ...]
 
 
 COMPLETE = 0.7
@@ -63,7 +67,7 @@ def _was_running(evidence: Evidence) -> bool:
 
 def _is_corroborated(evidence: Evidence) -> bool:
     """A second sensor agrees, a nominal limit is broken, or one sensor is far beyond what weather and load do."""
-    return evidence.deviating_sensors >= SENSORS or bool(evidence.beyond_nominal) or abs(evidence.top_z) >= FAR
+    return evidence.deviating_sensors >= SENSORS or bool(evidence.beyond_nominal) or abs(evidence.top_z or 0.0) >= FAR
 
 
 def _completeness(evidence: Evidence) -> str:
@@ -76,18 +80,19 @@ def _running(evidence: Evidence) -> str:
 
 def _corroboration(evidence: Evidence) -> str:
     beyond = f", beyond nominal: {', '.join(evidence.beyond_nominal)}" if evidence.beyond_nominal else ""
-    return f"{evidence.deviating_sensors} sensors deviate, {evidence.top_sensor} by {evidence.top_z:+.1f} sigma{beyond}"
+    far = f"{evidence.top_sensor} by {evidence.top_z or 0.0:+.1f} sigma"
+    return f"{evidence.deviating_sensors} sensors deviate, {far}{beyond}"
 
 
 RULES = (
-    Rule("data is complete", _is_complete, _completeness, "needs_evidence", 0.5),
-    Rule("machine was running", _was_running, _running, "false_positive", 0.2),
-    Rule("evidence is corroborated", _is_corroborated, _corroboration, "suspect", 0.6),
+    Rule("data is complete", _is_complete, _completeness, "needs_evidence", 0.5, ("anomaly",)),
+    Rule("machine was running", _was_running, _running, "false_positive", 0.2, ("anomaly", "stuck")),
+    Rule("evidence is corroborated", _is_corroborated, _corroboration, "suspect", 0.6, ("anomaly",)),
 )
 """In order: the first that does not hold names the verdict, every one that does not lowers the confidence."""
 
 RULES_VERSION = hashlib.sha256(
-    repr([(r.name, r.otherwise, r.factor) for r in RULES] + [COMPLETE, RUNNING, SENSORS, FAR]).encode()
+    repr([(r.name, r.otherwise, r.factor, r.kinds) for r in RULES] + [COMPLETE, RUNNING, SENSORS, FAR]).encode()
 ).hexdigest()[:16]
 
 
@@ -101,18 +106,22 @@ class Judgement:
 
 
 def judge(evidence: Evidence, *, confidence: float) -> Judgement:
-    """Apply every rule to one episode.
+    """Apply every rule to one episode. A defect of the data is a fact: only a machine at rest makes it a false one.
 
     Args:
         evidence: What is known of it.
         confidence: Mean score of its exceedances.
 
     Example:
-        >>> judge(Evidence(9, 1, "current_a", 4.2, (), 1.0, 1.0), confidence=0.99).verdict
+        >>> judge(Evidence("anomaly", 9, 1, "current_a", 4.2, (), 1.0, 1.0), confidence=0.99).verdict
         'suspect'
     """
     verdict, reasons = "credible", []
-    for rule in RULES:
+    if evidence.kind != "anomaly":
+        reasons.append(
+            f"{evidence.kind}: {evidence.deviating_sensors} sensors at once, {evidence.top_sensor} among them"
+        )
+    for rule in (rule for rule in RULES if evidence.kind in rule.kinds):
         holds = rule.holds(evidence)
         reasons.append(f"{rule.name}: {'yes' if holds else 'no'}, {rule.says(evidence)}")
         if not holds:

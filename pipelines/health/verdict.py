@@ -1,31 +1,37 @@
 """The validation stage: alarms to verdicts, by gathering the evidence of each episode and applying the rules."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
 import polars as pl
 
 from pipelines.health.rules import RULES_VERSION, Evidence, judge
 from pipelines.identity import stable_id
 
-IN_EPISODE = pl.col("recorded_at").is_between("started_at", "last_at", closed="left")
+EVIDENCE = timedelta(hours=48)
+IN_EPISODE = pl.col("recorded_at").is_between("since", "last_at", closed="left")
 
 
 def verdicts(
     alarms: pl.DataFrame, scores: pl.DataFrame, features: pl.DataFrame, machines: pl.DataFrame
 ) -> pl.DataFrame:
-    """One verdict an alarm.
+    """One verdict an alarm, by the evidence of its last two days.
 
     Args:
         alarms: `alarms` contract.
-        scores: `anomaly_scores` contract, at least the episodes' windows.
-        features: `window_features` contract, at least the episodes' windows.
+        scores: `anomaly_scores` contract, at least the windows that `evidence_spans` names.
+        features: `window_features` contract, the same.
         machines: `machines` contract: the nominal limits.
     Returns:
         Columns of `verdicts` without `day` and `run_id`.
     """
+    alarms = alarms.with_columns(since=_SINCE)
     found = alarms.join(_windows(alarms, scores), on="alarm_id", how="left")
     found = found.join(_beyond_nominal(alarms, features, machines), on="alarm_id", how="left")
     rows = []
     for row in found.to_dicts():
         evidence = Evidence(
+            kind=row["kind"],
             exceedances=row["exceedances"],
             deviating_sensors=row["deviating_sensors"],
             top_sensor=row["top_sensor"],
@@ -51,11 +57,34 @@ def verdicts(
     return pl.DataFrame(rows, schema=_schema(alarms))
 
 
+def concerned(moments: Mapping[str, datetime], machines: Sequence[str]) -> pl.Expr:
+    """Alarms that must be judged anew.
+
+    Args:
+        moments: Earliest window of each machine that changed: it may be evidence.
+        machines: Those whose limits changed.
+    """
+    late = [(pl.col("machine_id") == name) & (pl.col("last_at") > moment) for name, moment in moments.items()]
+    return pl.any_horizontal(pl.col("machine_id").is_in(machines), *late)
+
+
+def starts(*alarms: pl.DataFrame) -> list[tuple[str, datetime]]:
+    """Machine and start of each alarm in frames or feeds; empty ones may have no columns."""
+    rows = [frame.select("machine_id", "started_at") for frame in alarms if not frame.is_empty()]
+    return pl.concat(rows).unique().sort("machine_id", "started_at").rows() if rows else []
+
+
+def evidence_spans(alarms: pl.DataFrame) -> list[tuple[datetime, datetime, tuple[str, ...]]]:
+    """Since when, until when and of which machines windows are needed to judge the alarms."""
+    rows = alarms.select("machine_id", "last_at", since=_SINCE).group_by("since", "last_at").agg("machine_id")
+    return [(since, until, tuple(sorted(set(names)))) for since, until, names in rows.sort("since", "last_at").rows()]
+
+
 def _windows(alarms: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """Share of the episode's windows that exist, and of those that ran."""
-    length = (pl.col("last_at") - pl.col("started_at")).dt.total_seconds()
+    length = (pl.col("last_at") - pl.col("since")).dt.total_seconds()
     return (
-        alarms.select("alarm_id", "machine_id", "started_at", "last_at")
+        alarms.select("alarm_id", "machine_id", "since", "last_at")
         .join(scores.select("machine_id", "recorded_at", "window_s", "state"), on="machine_id")
         .filter(IN_EPISODE)
         .group_by("alarm_id")
@@ -70,7 +99,7 @@ def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.D
     """Sensors whose mean left the machine's nominal limits in a running window of the episode."""
     limits = machines.select("machine_id", "nominal_limits").explode("nominal_limits").unnest("nominal_limits")
     return (
-        alarms.select("alarm_id", "machine_id", "started_at", "last_at")
+        alarms.select("alarm_id", "machine_id", "since", "last_at")
         .join(features.select("machine_id", "sensor", "recorded_at", "state", "mean"), on="machine_id")
         .filter(IN_EPISODE & pl.col("state").is_in(("running", "unknown")))
         .join(limits.drop_nulls("sensor"), on=["machine_id", "sensor"])
@@ -78,6 +107,9 @@ def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.D
         .group_by("alarm_id")
         .agg(beyond_nominal=pl.col("sensor").unique().sort())
     )
+
+
+_SINCE = pl.max_horizontal("started_at", pl.col("last_at") - EVIDENCE)
 
 
 def _schema(alarms: pl.DataFrame) -> pl.Schema:

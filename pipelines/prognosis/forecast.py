@@ -1,6 +1,7 @@
 """The prognosis stage: health index to one forecast a machine and failure mode."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,8 @@ import polars as pl
 
 from pipelines.identity import stable_id
 from pipelines.prognosis.trend import Series, is_degrading, level, line_crossing
+
+UNDECLARED = {"failure_mode": "any", "sensor": None, "threshold": None}
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class TrendSettings:
     seed: int = 1
 
     @property
+    def look_back(self) -> timedelta:
+        """How far back anything is looked at."""
+        return timedelta(hours=max(self.fit_h, self.trend_h))
+
+    @property
     def version(self) -> str:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
@@ -62,11 +70,37 @@ class Outlook:
     model: str | None = None
 
 
-def forecasts(health: pl.DataFrame, *, issued_at: datetime, settings: TrendSettings = TrendSettings()) -> pl.DataFrame:
-    """One forecast for every machine and failure mode in the health index.
+def moment(end: datetime) -> datetime:
+    """When to speak, for a source whose newest window ends at `end`: at the full hour before.
+
+    A machine's life is no matter of minutes, and a plant whose readings come every second is not looked at as often.
+    """
+    return end.replace(minute=0, second=0, microsecond=0)
+
+
+def is_outdated(health: pl.DataFrame, machines: pl.DataFrame, issued_at: datetime) -> bool:
+    """Whether what was said at `issued_at` must be said anew.
 
     Args:
-        health: `health_index` contract of one source; rows behind `issued_at` are not looked at.
+        health: Feed of `health_index`; empty (also without columns) where nothing changed.
+        machines: Feed of `machines`, the same.
+        issued_at: What lies behind it was not looked at.
+    """
+    if health.is_empty():
+        return not machines.is_empty()
+    end = pl.col("recorded_at") + pl.duration(seconds="window_s")
+    return not machines.is_empty() or bool(health.select((end <= issued_at).any()).item())
+
+
+def forecasts(
+    health: pl.DataFrame, machines: pl.DataFrame, *, issued_at: datetime, settings: TrendSettings = TrendSettings()
+) -> pl.DataFrame:
+    """One forecast for every failure mode of every machine; one of `any` mode where none is declared.
+
+    Args:
+        health: `health_index` contract of one source, `settings.look_back` before `issued_at`; rows behind it are not
+            looked at.
+        machines: `machines` contract.
         issued_at: Moment to speak from.
         settings: When to speak, and how.
     Returns:
@@ -74,8 +108,31 @@ def forecasts(health: pl.DataFrame, *, issued_at: datetime, settings: TrendSetti
     """
     end = pl.col("recorded_at") + pl.duration(seconds="window_s")
     known = health.filter(end <= issued_at).sort("recorded_at")
-    groups = sorted(known.partition_by("machine_id", "failure_mode", as_dict=True).items())
-    return pl.DataFrame([_row(rows, issued_at, settings) for _, rows in groups], schema=_SCHEMA)
+    said = known.partition_by("machine_id", "failure_mode", as_dict=True)
+    rows = [
+        _row(said[key], issued_at, settings) if key in said else _silent(machine, mode, issued_at, settings)
+        for machine in machines.sort("machine_id").to_dicts()
+        for mode in sorted(machine["failure_modes"], key=lambda mode: mode["failure_mode"]) or [UNDECLARED]
+        if (key := (machine["machine_id"], mode["failure_mode"]))
+    ]
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def _silent(
+    machine: Mapping[str, Any], mode: Mapping[str, Any], issued_at: datetime, settings: TrendSettings
+) -> dict[str, Any]:
+    """What is said of a machine that has not run for as long as anybody looks back."""
+    return {
+        "source": machine["source"],
+        "machine_id": machine["machine_id"],
+        "forecast_id": stable_id("forecast", machine["machine_id"], mode["failure_mode"], issued_at),
+        "failure_mode": mode["failure_mode"],
+        "issued_at": issued_at,
+        **vars(Outlook("no_threshold" if mode["threshold"] is None else "no_recent_data")),
+        "sensor": mode["sensor"],
+        "threshold": mode["threshold"],
+        "model_version": settings.version,
+    }
 
 
 def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> dict[str, Any]:

@@ -91,7 +91,8 @@ PLACES = ["plain", "it's", 'say "hi"', "my plant", "$home", "100 $", "Öl-Anlage
 def test_every_folder_in_dagster_yaml_is_absolute_and_below_the_home(tmp_path, place):
     root = tmp_path / place
     told = yaml.safe_load(render_dagster_yaml(root))
-    assert told["storage"]["sqlite"]["base_dir"] == str(root / "dagster")
+    for storage in ("run_storage", "event_log_storage", "schedule_storage"):
+        assert Path(told[storage]["config"]["base_dir"]).is_relative_to(root / "dagster")
     assert told["local_artifact_storage"]["config"]["base_dir"] == str(root / "dagster")
     assert told["compute_logs"]["config"]["base_dir"] == str(root / "dagster" / "logs")
     assert "$home" not in render_dagster_yaml(tmp_path / "plain")
