@@ -11,6 +11,8 @@ import dagster as dg
 
 from assets.partitions import SOURCES
 from jobs.definitions import build_definitions
+from jobs.disk import told_full
+from jobs.failures import CommandError
 from resources.clock import Clock
 from resources.home import Home
 from sensors.landing import UNFINISHED
@@ -98,17 +100,28 @@ class Runner:
             source=source,
             seconds=time.monotonic() - begun,
             assets={_name(event): _plain(event) for event in result.get_asset_materialization_events()},
-            failures=[_told(event) for event in result.get_step_failure_events()],
+            failures=[
+                told_full(told, self._home.root) or told for told in map(_told, result.get_step_failure_events())
+            ],
         )
 
 
 @contextmanager
 def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
-    """A runner on a home, prepared first."""
+    """A runner on a home, prepared first.
+
+    Raises:
+        CommandError: The disk is full.
+    """
     home = Home(root)
-    home.prepare()
-    with dg.DagsterInstance.from_config(str(root)) as instance:
-        yield Runner(home, instance, at=at)
+    try:
+        home.prepare()
+        with dg.DagsterInstance.from_config(str(root)) as instance:
+            yield Runner(home, instance, at=at)
+    except Exception as error:
+        if full := told_full(error, root):
+            raise CommandError(full) from None
+        raise
 
 
 def _name(event: dg.DagsterEvent) -> str:
