@@ -38,8 +38,23 @@ def windows() -> list[dict[str, Any]]:
 
 
 BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
-LONG: dict[str, Callable[..., list[dict[str, Any]]]] = {"latency": latency, "growth": growth}
+LONG = ("latency", "growth")
 """Those that take many minutes unless told to be short: run only when named."""
+
+
+def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[dict[str, Any]]:
+    """Rows of one benchmark.
+
+    Args:
+        name: Which.
+        seconds: Of latency: how long each feed lasts.
+        batches: Of growth: how many land.
+    """
+    if name == "latency":
+        return latency(seconds=seconds)
+    if name == "growth":
+        return growth(batches=batches)
+    return BENCHES[name]()
 
 
 def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:

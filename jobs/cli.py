@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -235,14 +235,13 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Speed as a ratio to a baseline of the same run; latency and growth take half an hour, and run when named."""
-    from jobs.bench import BENCHES, LONG
+    from jobs.bench import BENCHES, LONG, run_bench
 
-    if name is not None and name not in {**BENCHES, **LONG}:
-        raise typer.BadParameter(f"{name!r}; known are {', '.join({**BENCHES, **LONG})}", param_hint="NAME")
+    if name is not None and name not in (*BENCHES, *LONG):
+        raise typer.BadParameter(f"{name!r}; known are {', '.join((*BENCHES, *LONG))}", param_hint="NAME")
     for chosen in [name] if name else list(BENCHES):
         with _stated():
-            asked: dict[str, Any] = {"latency": {"seconds": seconds}, "growth": {"batches": batches}}.get(chosen, {})
-            rows = {**BENCHES, **LONG}[chosen](**asked)
+            rows = run_bench(chosen, seconds=seconds, batches=batches)
         if as_json:
             print_json({"bench": chosen, "rows": rows})
         else:
