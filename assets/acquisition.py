@@ -9,11 +9,13 @@ from pydantic import Field
 
 from assets.landing import land
 from assets.partitions import OWNERS, SOURCES
-from assets.upkeep import MICRO_BATCH, Update, bring_up_to_date, picture
+from assets.upkeep import Update, bring_up_to_date, picture
+from pipelines.landing import MOST_FILES, gathered
 from resources.clock import Clock
 from resources.inbox import Inbox
 from resources.lake import Lake, Taken
 from resources.register import RegisterFile
+from resources.run_tags import MICRO_BATCH
 
 
 class Files(dg.Config):
@@ -23,6 +25,8 @@ class Files(dg.Config):
     """Below the inbox folder; none named: whatever is pending for the source."""
     again: list[str] = Field(default_factory=list)
     """Folders of quarantine below the home, whose originals are judged once more; then no file of the inbox is."""
+    gather: bool = False
+    """Whether to take, beside the named ones, what else has arrived by now."""
 
 
 def _spec(name: str, description: str) -> dg.AssetSpec:
@@ -55,7 +59,10 @@ def landing(
     from pipelines.reporting.figures import rows_by_day
 
     source = context.partition_key
-    files = config.again or config.files or [one.file for one in inbox.pending() if one.source == source]
+    files = config.again or config.files
+    if not config.again and (config.gather or not files):
+        pending = (arrived.file for arrived in inbox.pending() if arrived.source == source)
+        files = gathered(files, pending, limit=MOST_FILES)
     declared, again = register.load().source(source), bool(config.again)
     landed = land(files, source=declared, lake=lake, inbox=inbox, now=clock.now(), again=again)
     receipt = landed.receipt

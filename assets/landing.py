@@ -248,7 +248,9 @@ def _standing(versions: pl.DataFrame, span: Span | None, seq: int) -> pl.DataFra
 
     if span is None:
         return versions.clear()
-    then = versions.filter(pl.col("recorded_at").is_between(span.since, span.until), pl.col("batch_seq") < seq + SEQ_STEP)
+    then = versions.filter(
+        pl.col("recorded_at").is_between(span.since, span.until), pl.col("batch_seq") < seq + SEQ_STEP
+    )
     return then.sort("batch_seq").unique(KEY, keep="last")
 
 

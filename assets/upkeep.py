@@ -13,10 +13,9 @@ import polars as pl
 from assets.partitions import OWNERS
 from resources.differences import Difference, Shape
 from resources.lake import Lake, Taken, redo_on_conflict
+from resources.run_tags import MICRO_BATCH
 from resources.spans import Span
 
-MICRO_BATCH = "smartmaint/micro_batch"
-"""Tag of the runs that the landing sensor asks for: lean, without plots. The hourly catch-up draws them."""
 PLOTTED_DAYS = 35
 TOLD = 5  # revised rows shown with what they said before
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from jobs.bench_growth import growth
+from jobs.bench_latency import latency
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.machines import MACHINES
 from pipelines.features.windows import window_features
@@ -36,6 +38,23 @@ def windows() -> list[dict[str, Any]]:
 
 
 BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
+LONG = ("latency", "growth")
+"""Those that take many minutes unless told to be short: run only when named."""
+
+
+def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[dict[str, Any]]:
+    """Rows of one benchmark.
+
+    Args:
+        name: Which.
+        seconds: Of latency: how long each feed lasts.
+        batches: Of growth: how many land.
+    """
+    if name == "latency":
+        return latency(seconds=seconds)
+    if name == "growth":
+        return growth(batches=batches)
+    return BENCHES[name]()
 
 
 def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:

@@ -60,6 +60,16 @@ shift = ["08:00", "16:00"]
 """
 
 
+LAUNCHING = {  # what Dagster does unless it is told to keep workers warm
+    "launcher_module": "dagster",
+    "launcher_class": "DefaultRunLauncher",
+    "launcher_config": "{}",
+    "queue_module": "dagster.core.run_coordinator",
+    "queue_class": "QueuedRunCoordinator",
+    "micro_batches": "4",
+}
+
+
 class HomeError(RuntimeError):
     """The home cannot be used; the message says what was found and what to do."""
 
@@ -102,8 +112,20 @@ class Home:
     def compute_logs(self) -> Path:
         return self.root / "dagster" / "logs"  # as in dagster.yaml
 
-    def prepare(self) -> None:
+    @property
+    def warm_workers(self) -> int:
+        """Resident processes that run micro-batches when Dagster is up; 0 unless `prepare` was told otherwise."""
+        return int(json.loads(self._mark.read_text()).get("warm_workers", 0))
+
+    @property
+    def _mark(self) -> Path:
+        return self.root / "home.json"
+
+    def prepare(self, *, warm_workers: int | None = None) -> None:
         """Make the home ready: folders, `dagster.yaml`, register files, every table. Done again, it changes nothing.
+
+        Args:
+            warm_workers: Resident processes that run micro-batches, from now on; None for as many as before.
 
         Raises:
             HomeError: Not a folder we may write to, or made by another version.
@@ -117,7 +139,9 @@ class Home:
                 folder.mkdir(parents=True, exist_ok=True)
             with _alone(self.root):
                 self._check_format()
-                _write(self.root / "dagster.yaml", render_dagster_yaml(self.root))
+                if warm_workers is not None:
+                    _write(self._mark, json.dumps({"format": FORMAT, "warm_workers": warm_workers}) + "\n")
+                _write(self.root / "dagster.yaml", render_dagster_yaml(self.root, warm_workers=self.warm_workers))
                 _write_new(self.machines, MACHINES_TEMPLATE)
                 _write_new(self.crew, CREW_TEMPLATE)
                 self._create_tables()
@@ -125,7 +149,7 @@ class Home:
             raise HomeError(f"home {self.root}: {error.strerror or error}; choose another with --home") from None
 
     def _check_format(self) -> None:
-        mark = self.root / "home.json"
+        mark = self._mark
         if not mark.exists():
             names = {path.name for path in self.root.iterdir() if not path.name.startswith(f".{mark.name}.")}
             strangers = names - {"landing", "lake", "models"}
@@ -162,11 +186,22 @@ def create_tables(lake: Lake) -> None:
         lake.create(name, empty(CONTRACTS[name]))
 
 
-def render_dagster_yaml(root: Path) -> str:
+def render_dagster_yaml(root: Path, *, warm_workers: int = 0) -> str:
     """The template `dagster.yaml` with absolute paths: a relative one would silently start a second instance."""
     template = string.Template((REPOSITORY / "dagster.yaml").read_text())
     quoted = json.dumps(str(root), ensure_ascii=False)[1:-1]
-    return template.substitute(home=quoted)
+    return template.substitute(LAUNCHING, home=quoted, **(_warm_launching(warm_workers) if warm_workers else {}))
+
+
+def _warm_launching(workers: int) -> dict[str, str]:
+    return {
+        "launcher_module": "resources.launcher",
+        "launcher_class": "WarmRunLauncher",
+        "launcher_config": json.dumps({"workers": workers}),
+        "queue_module": "resources.launcher",
+        "queue_class": "WarmRunQueue",
+        "micro_batches": str(workers),
+    }
 
 
 @contextmanager

@@ -81,8 +81,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
             )
 
     def base(self, table: str) -> DeltaTable:
-        """The table as it is, to judge batches against and to append them to."""
-        return self._open(table)
+        """The table as it is and stays, to judge batches against and to append them to."""
+        return _Table(self.uri(table))
 
     def next_seq(self, table: str, *, source: str, base: DeltaTable | None = None) -> int:
         """Order of the next batch of `source`: above that of each before, also where a rebuilt table counts anew."""

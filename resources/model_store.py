@@ -1,6 +1,7 @@
-"""Fitted models in the home: skops files, checked before they are loaded, never pickles."""
+"""Fitted models in the home: plain arrays, checked before they are loaded, never pickles."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class ModelError(RuntimeError):
-    """A stored model is not what was stored, or holds more than numbers, names and arrays."""
+    """A stored model is not what was stored, or holds more than arrays of numbers and names."""
 
 
 class ModelStore(dg.ConfigurableResource["ModelStore"]):
-    """Models by version: `<version>-<sha256 of the file>.skops`."""
+    """Models by version: `<version>-<sha256 of the file>.npz`."""
 
     root: str
 
@@ -27,25 +28,27 @@ class ModelStore(dg.ConfigurableResource["ModelStore"]):
         """The stored model of `version`; fitted and stored where there is none.
 
         Raises:
-            ModelError: The file was altered, or holds a type that is not allowed: it is not loaded.
+            ModelError: The file was altered, or holds anything but arrays: it is not loaded.
         """
-        from skops.io import dumps
+        import numpy as np
 
-        stored = next(iter(sorted(Path(self.root).glob(f"{version}-*.skops"))), None)
+        stored = next(iter(sorted(Path(self.root).glob(f"{version}-*.npz"))), None)
         if stored is not None:
             return _loaded(stored)
         model = fit()
-        content = dumps(model.parts())
-        target = Path(self.root) / f"{version}-{hashlib.sha256(content).hexdigest()[:32]}.skops"
+        written = io.BytesIO()
+        np.savez(written, allow_pickle=False, **model.parts())
+        content = written.getvalue()
+        target = Path(self.root) / f"{version}-{hashlib.sha256(content).hexdigest()[:32]}.npz"
         part = target.with_name(f".{target.name}.{os.getpid()}")
         part.write_bytes(content)
         part.replace(target)
         return model
 
 
-@lru_cache(maxsize=256)  # the name holds the content's hash: what was checked and loaded once stays right
+@lru_cache(maxsize=1024)  # the name holds the content's hash: what was checked and loaded once stays right
 def _loaded(path: Path) -> "MachineModel":
-    from skops.io import get_untrusted_types, loads
+    import numpy as np
 
     from pipelines.detection.baseline import MachineModel
 
@@ -53,9 +56,7 @@ def _loaded(path: Path) -> "MachineModel":
     if not path.stem.endswith(hashlib.sha256(content).hexdigest()[:32]):
         raise ModelError(f"{path}: the file was altered since it was stored; delete it and it is fitted anew")
     try:
-        foreign = sorted(get_untrusted_types(data=content))
-    except (BadZipFile, KeyError):
-        raise ModelError(f"{path}: is no model file; delete it") from None
-    if foreign:
-        raise ModelError(f"{path}: holds types that are not allowed: {', '.join(foreign)}; delete it")
-    return MachineModel.from_parts(loads(content, trusted=[]))
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return MachineModel.from_parts(dict(arrays))
+    except (BadZipFile, ValueError, KeyError, TypeError, EOFError, OSError) as error:
+        raise ModelError(f"{path}: is no model file ({error}); delete it and it is fitted anew") from None

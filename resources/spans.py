@@ -71,8 +71,8 @@ def rows_around(spans: Sequence[Span], time: str) -> pl.Expr:
 def predicate(spans: Sequence[Span], time: str) -> str:
     """The same rows as `rows_around`, as Delta's SQL."""
     told = [_within(span, time) for span in few(spans)]
-    if len(spans) > MOST_RANGES:
-        told.append(f"day IN ({', '.join(repr(day.isoformat()) for day in sorted(_days(spans)))})")
+    if len(spans) > MOST_RANGES and (days := sorted(_days(spans))):
+        told.append(f"day IN ({', '.join(repr(day.isoformat()) for day in days)})")
     return f"({' OR '.join(told) or 'false'})"
 
 

@@ -1,6 +1,7 @@
 """The landing sensor: one run for each source that has files waiting."""
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -9,19 +10,21 @@ from typing import Any
 import dagster as dg
 
 from assets.partitions import SOURCES
-from pipelines.landing import pause_after, plan_micro_batch
+from pipelines.landing import MOST_FILES, pause_after, plan_micro_batch
 from resources.inbox import Arrived, Inbox
+from resources.run_tags import MICRO_BATCH
 
-LIMIT = 200  # files of one source in one run
+LIMIT = MOST_FILES
 WAIT_S = 4.0  # a tick comes every 5 s at best, and must end within 60 s
+POLL_S = 0.2  # while all that waits is in flight: each look asks the run storage
+TAGS = {MICRO_BATCH: "true", "dagster/priority": "10"}  # live data before backfills and training
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-UNFINISHED = [
+UNBEGUN = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
 ]
+UNFINISHED = [*UNBEGUN, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 @dg.sensor(
@@ -31,10 +34,11 @@ UNFINISHED = [
     tags={"wakes": "graph"},
 )
 def landing_sensor(context: dg.SensorEvaluationContext, inbox: Inbox) -> dg.SensorResult | dg.SkipReason:
-    """Waits for files in the inbox and asks for a run of each source that has some."""
-    arrived = inbox.wait_for_pending(seconds=WAIT_S)
-    runs = context.instance.get_runs(dg.RunsFilter(job_name="micro_batch", statuses=UNFINISHED))
-    plan = plan_micro_batch({one.file: one.source for one in arrived}, _in_flight(runs), limit=LIMIT)
+    """Waits for files in the inbox and asks for a run of each source that has some.
+
+    One run of a source may wait behind the one at work, no more: it gathers all that has arrived when it begins.
+    """
+    arrived, plan = _wait_for_work(context.instance, inbox)
     failures = {source: _failures(context.instance, source) for source in plan}
     now = datetime.now(UTC)
     due = [source for source, (count, last) in failures.items() if now - last >= pause_after(count)]
@@ -50,12 +54,27 @@ def landing_sensor(context: dg.SensorEvaluationContext, inbox: Inbox) -> dg.Sens
             dg.RunRequest(
                 partition_key=source,
                 run_key=run_key([one for one in arrived if one.file in plan[source]], failures[source][0]),
-                run_config={"ops": {"landing": {"config": {"files": plan[source]}}}},
+                run_config={"ops": {"landing": {"config": {"files": plan[source], "gather": True}}}},
+                tags=TAGS,
             )
             for source in due
         ],
         dynamic_partitions_requests=[SOURCES.build_add_request(due)],
     )
+
+
+def _wait_for_work(instance: dg.DagsterInstance, inbox: Inbox) -> tuple[list[Arrived], dict[str, list[str]]]:
+    """Files in the inbox, and those to ask a run for, as soon as there are any."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        arrived = inbox.wait_for_pending(seconds=end - time.monotonic())
+        runs = instance.get_runs(dg.RunsFilter(job_name="micro_batch", statuses=UNFINISHED)) if arrived else []
+        expected = {run.tags.get("dagster/partition", "") for run in runs if run.status in UNBEGUN}
+        inboxed = {one.file: one.source for one in arrived}
+        plan = plan_micro_batch(inboxed, _in_flight(runs), limit=LIMIT, expected=expected)
+        if plan or time.monotonic() >= end:
+            return arrived, plan
+        time.sleep(POLL_S)
 
 
 def run_key(arrived: Sequence[Arrived], attempt: int) -> str:

@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 SEED = 20260105
 MIN_WINDOWS = 48
 STILL = 0.01
+FOREST = "forest_"
 SCORED_STATES = ("running", "unknown")
 DEFINITION = "robust-z+isolation-forest/2"
 
@@ -111,27 +112,34 @@ class MachineModel:
             "deviating_sensors": _deviating(np.abs(z) > 1.5 * self.widest, sensors),
         }
 
-    def parts(self) -> dict[str, Any]:
-        """Plain arrays and numbers, for the model store."""
+    def parts(self) -> dict[str, NDArray[Any]]:
+        """All of it as arrays, for the model store."""
         return {
-            "columns": list(self.columns),
+            "columns": np.array(self.columns),
             "median": self.z.median,
             "spread": self.z.spread,
-            "forest": vars(self.forest),
-            "z_healthy": self.z_tail.healthy,
-            "forest_healthy": self.forest_tail.healthy,
+            **{f"{FOREST}{name}": np.asarray(part) for name, part in vars(self.forest).items()},
+            "healthy_z": self.z_tail.healthy,
+            "healthy_forest": self.forest_tail.healthy,
             "widest": self.widest,
         }
 
     @classmethod
-    def from_parts(cls, parts: dict[str, Any]) -> "MachineModel":
-        """The model that `parts` came from."""
+    def from_parts(cls, parts: dict[str, NDArray[Any]]) -> "MachineModel":
+        """The model that `parts` came from.
+
+        Raises:
+            KeyError: A part is missing.
+        """
+        forest: dict[str, Any] = {
+            name.removeprefix(FOREST): part for name, part in parts.items() if name.startswith(FOREST)
+        }
         return cls(
-            columns=tuple(parts["columns"]),
+            columns=tuple(parts["columns"].tolist()),
             z=RobustZ(parts["median"], parts["spread"]),
-            forest=Forest(**parts["forest"]),
-            z_tail=Tail.fit(parts["z_healthy"]),
-            forest_tail=Tail.fit(parts["forest_healthy"]),
+            forest=Forest(**{**forest, "longest": float(forest["longest"])}),
+            z_tail=Tail.fit(parts["healthy_z"]),
+            forest_tail=Tail.fit(parts["healthy_forest"]),
             widest=parts["widest"],
         )
 

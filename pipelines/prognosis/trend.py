@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 Array = NDArray[np.float64]
 
@@ -67,6 +66,8 @@ def is_degrading(
     now = level(series, span_h=24.0)
     if now < least_spreads * series.spread or now < least_share * series.distance:
         return False
+    from scipy.stats import kendalltau  # a second of imports that a fleet in good health does not need
+
     recent = series.last(trend_h).medians(step_h)
     return bool(kendalltau(recent.hours, recent.deviation, alternative="greater").pvalue < p_value)
 

@@ -1,6 +1,8 @@
 """`quarantine list`, `show` and `replay`: what was refused is told, and comes back once its cause is mended."""
 
 import json
+import os
+import time
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +12,8 @@ from typer.testing import CliRunner
 from jobs.cli import app
 from jobs.failures import CommandError
 from jobs.quarantine import find
-from pipelines.importers.formats import IMPORTERS
-from resources.inbox import Inbox, Refused
+from pipelines.importers import long_table
+from resources.inbox import SETTLED_S, Inbox, Refused
 from resources.lake import Lake
 
 HEAD = "machine_id,sensor,recorded_at,value\n"
@@ -88,6 +90,7 @@ def test_a_file_refused_as_a_whole_lands_once_its_format_is_mended_and_goes_to_t
     land(home, "zero.csv", "2025-10-24T00:00:00Z,0")
     (home / "machines.toml").write_text('[sources.line]\nimporter = "opc"\n')
     (home / "landing" / "line" / "c.csv").write_text(HEAD + "pump-1,temperature_c,2025-10-25T00:00:00Z,4\n")
+    os.utime(home / "landing" / "line" / "c.csv", (0, 0))
     smartmaint(home, "run", "--source", "line", "--select", "readings")
     [entry] = smartmaint(home, "quarantine", "list")["entries"]
     assert (entry["code"], entry["values"]) == ("unknown_format", None)
@@ -108,13 +111,13 @@ def test_an_importer_that_fails_in_a_way_nobody_foresaw_costs_its_file_only(tmp_
     folder.mkdir()
     for name in ("a", "b"):
         (folder / f"{name}.csv").write_text(HEAD + f"pump-{name},temperature_c,2025-10-25T00:00:00Z,4\n")
-    read = IMPORTERS["readings"]
+    read = long_table._csv
 
-    def fails(path, *, source, zone):
-        return read(path, source=source, zone=zone) if path.name == "b.csv" else 1 / 0
+    def fails(path: Path) -> pl.DataFrame:
+        return read(path) if path.name == "b.csv" else pl.DataFrame({"value": [1 / 0]})
 
     with monkeypatch.context() as broken:
-        broken.setattr("pipelines.importers.formats.IMPORTERS", {"readings": fails})
+        broken.setattr(long_table, "_csv", fails)
         receipt = smartmaint(home, "import", "readings", str(folder), "--source", "line", status=1)
     assert (receipt["rows_landed"], receipt["files_quarantined"]) == (1, 1)
     assert receipt["refused"][0]["code"] == "unreadable"
@@ -128,13 +131,16 @@ def test_an_importer_that_fails_in_a_way_nobody_foresaw_costs_its_file_only(tmp_
 def test_a_file_that_cannot_be_had_waits_and_is_told_while_the_others_land(tmp_path):
     home = tmp_path / "home"
     land(home, "zero.csv", "2025-10-24T00:00:00Z,0")
-    (home / "landing" / "line" / "locked.csv").symlink_to("/proc/self/mem")  # opens, and cannot be read
+    locked = home / "landing" / "line" / "locked.csv"
+    locked.symlink_to("/proc/self/mem")  # opens, and cannot be read
     receipt = land(home, "a.csv", "2025-10-25T00:00:00Z,1")
     assert receipt["left"] == []
+    while time.time() - locked.stat().st_ctime < 2 * SETTLED_S:  # it counts as written when it is first looked at
+        time.sleep(SETTLED_S)
     done = smartmaint(home, "run", "--source", "line", "--select", "readings")
     assert done["failures"] == []
     assert "line/locked.csv: Input/output error; it stays where it is" in [entry["message"] for entry in done["left"]]
-    assert (home / "landing" / "line" / "locked.csv").is_symlink()
+    assert locked.is_symlink()
     assert smartmaint(home, "quarantine", "list")["entries"] == []
 
 

@@ -1,6 +1,7 @@
 """The sensor wakes the graph for what lies in the inbox, and for nothing else."""
 
 import os
+import threading
 import time
 from datetime import timedelta
 
@@ -9,6 +10,8 @@ import pytest
 from homes import telemetry
 
 from assets.partitions import SOURCES
+from jobs.definitions import build_definitions
+from resources.run_tags import MICRO_BATCH
 from sensors import landing
 from sensors.landing import landing_sensor
 
@@ -102,3 +105,54 @@ def test_no_more_than_the_limit_of_files_goes_into_one_run(plant, instance, monk
     settle(plant)
     (request,) = tick(plant, instance).run_requests
     assert len(request.run_config["ops"]["landing"]["config"]["files"]) == 2
+
+
+def test_its_runs_may_go_to_a_warm_worker_and_before_others(plant, instance):
+    plant.drop(telemetry(1), "a.parquet")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    assert request.tags.items() >= {MICRO_BATCH: "true", "dagster/priority": "10"}.items()
+
+
+def test_a_run_gathers_what_arrived_after_it_was_asked_for(plant, instance):
+    plant.drop(telemetry(1), "a.parquet")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    plant.drop(telemetry(2), "b.parquet")
+    settle(plant)
+    job = build_definitions(plant.home).resolve_job_def("import_batch")
+    instance.add_dynamic_partitions(SOURCES.name, ["line"])
+    job.execute_in_process(instance=instance, partition_key="line", run_config=request.run_config)
+    assert plant.inbox.pending() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"),
+    [
+        (dg.DagsterRunStatus.NOT_STARTED, False),
+        (dg.DagsterRunStatus.STARTING, False),
+        (dg.DagsterRunStatus.STARTED, True),
+        (dg.DagsterRunStatus.SUCCESS, True),
+    ],
+)
+def test_behind_the_run_at_work_one_waits_and_no_more(plant, instance, status, asked):
+    plant.drop(telemetry(1), "a.parquet")
+    instance.add_run(dg.DagsterRun(job_name="micro_batch", tags={"dagster/partition": "line"}, status=status))
+    plant.drop(telemetry(1), "a.parquet", source="other")
+    settle(plant)
+    sources = [request.partition_key for request in tick(plant, instance).run_requests]
+    assert sorted(sources) == (["line", "other"] if asked else ["other"])
+
+
+def test_a_file_that_arrives_while_another_is_in_flight_is_noticed_within_the_same_tick(plant, instance, monkeypatch):
+    monkeypatch.setattr(landing, "WAIT_S", 10.0)
+    plant.drop(telemetry(1), "a.parquet")
+    settle(plant)
+    (request,) = tick(plant, instance).run_requests
+    run = dg.DagsterRun(job_name="micro_batch", run_config=request.run_config, status=dg.DagsterRunStatus.STARTED)
+    instance.add_run(run)
+    threading.Timer(0.5, lambda: plant.drop(telemetry(2), "b.parquet")).start()
+    begun = time.monotonic()
+    (second,) = tick(plant, instance).run_requests
+    assert time.monotonic() - begun < 5.0
+    assert second.run_config["ops"]["landing"]["config"]["files"] == ["line/b.parquet"]

@@ -112,6 +112,17 @@ def test_dagster_opens_its_instance_in_the_home_whatever_the_working_directory(t
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_warm_workers_are_kept_until_another_number_is_said(tmp_path):
+    home, launchers = Home(tmp_path / "home"), []
+    for said in (None, 2, None, 0):
+        home.prepare(warm_workers=said)
+        with dg.DagsterInstance.from_config(str(home.root)) as instance:
+            queue = instance.get_concurrency_config().run_queue_config
+            launchers.append((type(instance.run_launcher).__name__, queue.tag_concurrency_limits[1]["limit"]))
+    default, warm = ("DefaultRunLauncher", 4), ("WarmRunLauncher", 2)
+    assert launchers == [default, warm, warm, default]
+
+
 def test_a_home_that_was_moved_names_its_new_place(tmp_path):
     Home(tmp_path / "old").prepare()
     (tmp_path / "old").rename(tmp_path / "new")

@@ -5,15 +5,18 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from resources.lake import LAG, MOST_RANGES, Lake, Span, Taken, at_moment, redo_on_conflict
+from resources.differences import Difference, Shape
+from resources.lake import LAG, Lake, Taken, redo_on_conflict
+from resources.spans import MOST_RANGES, Span, all_time, at_moment, since
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -22,10 +25,12 @@ READING = {
     "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64, "batch_id": pl.String, "batch_seq": pl.Int64,
 }  # fmt: skip
 FEATURE = {
-    "source": pl.String, "day": pl.Date, "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64,
+    "source": pl.String, "day": pl.Date, "machine_id": pl.String, "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64,
     "run_id": pl.String,
 }  # fmt: skip
 MACHINE = {"source": pl.String, "machine_id": pl.String, "site": pl.String, "register_version": pl.String}
+FEATURES = Shape(key=("source", "machine_id", "recorded_at"), time="recorded_at", lineage=("run_id",))
+MACHINES = Shape(key=("source", "machine_id"), time=None, lineage=("register_version",))
 
 Values = dict[int, float]  # value by hour after START
 
@@ -38,8 +43,11 @@ def readings(values: Values, *, source: str = "a", batch: str = "b1", seq: int =
     return pl.DataFrame(rows, READING, orient="row")
 
 
-def features(values: Values, *, source: str = "a", run: str = "run-1") -> pl.DataFrame:
-    rows = [(source, (START + hour * HOUR).date(), START + hour * HOUR, value, run) for hour, value in values.items()]
+def features(values: Values, *, source: str = "a", machine: str = "m", run: str = "run-1") -> pl.DataFrame:
+    rows = [
+        (source, (START + hour * HOUR).date(), f"{source}.{machine}", START + hour * HOUR, value, run)
+        for hour, value in values.items()
+    ]
     return pl.DataFrame(rows, FEATURE, orient="row")
 
 
@@ -73,13 +81,13 @@ def put(
     spans: list[Span] | None = None,
     source: str = "a",
     run: str = "run-1",
-) -> int:
+) -> Difference:
     return lake.replace(
         "features",
         features(values, source=source, run=run),
         source=source,
         taken=taken or take(lake, source=source),
-        lineage=["run_id"],
+        shape=FEATURES,
         spans=spans,
     )
 
@@ -251,22 +259,95 @@ def test_rows_are_read_by_source_and_by_spans_whose_end_is_excluded(lake):
     assert lake.read("features", source="a", spans=[at_moment(START)])["value"].to_list() == [0.0]
 
 
-def test_a_table_tells_its_counts_machines_days_and_newest_rows(lake):
+def test_a_table_tells_its_counts_machines_and_days(lake):
     land(lake, {0: 1.0, 1: 2.0, 25: 3.0}, batch="b1")
     land(lake, {2: 9.0}, batch="b2", source="b")
     assert (lake.count("readings"), lake.count("readings", source="a")) == (4, 3)
+    assert (lake.count("features"), lake.count("readings", source="none")) == (0, 0)
     assert lake.machine_ids("readings", source="b") == ["b.m"]
     assert lake.rows_by_day("readings", source="a").rows() == [(date(2026, 1, 5), 2), (date(2026, 1, 6), 1)]
-    assert lake.newest("readings", source="a", time="recorded_at")["value"].to_list() == [3.0]
-    assert lake.newest("readings", source="none", time="recorded_at").is_empty()
     assert lake.columns("readings").schema == pl.Schema(READING)
+
+
+def test_a_table_tells_the_newest_moment_of_each_source_and_of_all(lake):
+    assert lake.newest_moments("readings", time="recorded_at") == {}
+    assert lake.newest_moment("readings", source=None, time="recorded_at") is None
+    land(lake, {0: 1.0, 25: 3.0}, batch="b1")
+    land(lake, {3: 9.0}, batch="b2", source="b")
+    newest = {"a": START + 25 * HOUR, "b": START + 3 * HOUR}
+    assert lake.newest_moments("readings", time="recorded_at") == newest
+    asked = [lake.newest_moment("readings", source=source, time="recorded_at") for source in ("a", "b", "none", None)]
+    assert asked == [newest["a"], newest["b"], None, newest["a"]]
+
+
+def test_the_newest_moment_and_the_count_follow_rows_that_go(lake):
+    put(lake, {0: 1.0, 25: 3.0, 26: 3.0})
+    put(lake, {}, spans=[hours(26, 27)])
+    assert (lake.newest_moment("features", source="a", time="recorded_at"), lake.count("features")) == (
+        START + 25 * HOUR,
+        2,
+    )
+    put(lake, {})
+    assert (lake.newest_moment("features", source="a", time="recorded_at"), lake.count("features")) == (None, 0)
+
+
+def test_counts_and_newest_moments_are_told_from_the_log_alone(lake):
+    put(lake, {0: 1.0, 25: 3.0})
+    for file in lake.files("features"):
+        Path(file).unlink()
+    assert (lake.count("features"), lake.rows_read) == (2, 0)
+    assert lake.newest_moments("features", time="recorded_at") == {"a": START + 25 * HOUR}
+
+
+@pytest.mark.parametrize(
+    ("moment", "before"),
+    [(0, None), (1, 0), (25, 23), (24, 23), (100, 23), (101, 100), (1000, 100)],
+    ids=["none", "the one before", "the day before", "across midnight", "long before", "near again", "long after"],
+)
+def test_the_moment_before_is_the_newest_that_is_earlier_however_far(lake, moment, before):
+    put(lake, {0: 1.0, 23: 1.0, 100: 1.0})
+    put(lake, {24: 1.0, 99: 1.0}, source="b")
+    found = lake.moment_before("features", START + moment * HOUR, source="a")
+    assert found == (None if before is None else START + before * HOUR)
+
+
+def test_the_moment_before_may_be_that_of_any_source_and_of_another_column(lake):
+    put(lake, {0: 1.0})
+    put(lake, {5: 1.0}, source="b")
+    assert lake.moment_before("features", START + 9 * HOUR) == START + 5 * HOUR
+    started = features({3: 1.0}).rename({"recorded_at": "started_at"})
+    lake.create("episodes", started)
+    taken = lake.take(["readings"], source="a", consumer="episodes")
+    shape = FEATURES._replace(key=("source", "started_at"), time="started_at")
+    lake.replace("episodes", started, source="a", taken=taken, shape=shape)
+    assert lake.moment_before("episodes", START + 9 * HOUR, time="started_at") == START + 3 * HOUR
+
+
+def test_rows_are_read_where_else_a_condition_holds(lake):
+    put(lake, {0: 1.0, 1: 2.0, 2: 2.0})
+    found = lake.read("features", spans=[hours(0, 2)], where=pl.col("value") > 1)
+    assert found["recorded_at"].to_list() == [START + HOUR]
+
+
+def test_rows_that_were_read_are_counted_and_so_are_those_of_the_feed(lake):
+    land(lake, {0: 1.0, 1: 2.0, 25: 3.0}, batch="b1")
+    assert take(lake).news is None
+    assert lake.rows_read == 0
+    put(lake, {0: 1.0})  # reads the table it replaces: none there
+    assert lake.rows_read == 0
+    assert lake.read("readings", spans=[hours(0, 2)]).height == lake.rows_read == 2
+    land(lake, {7: 1.0}, batch="b2")
+    take(lake)
+    assert lake.rows_read == 3
+    put(lake, {0: 2.0}, taken=take(lake))
+    assert lake.rows_read == 3 + 1 + 1
 
 
 def test_the_end_of_the_newest_window_is_its_start_and_its_length(lake):
     windows = features({0: 1.0, 3: 1.0}).with_columns(window_s=pl.lit(600, pl.Int64))
     lake.create("windows", windows)
     taken = lake.take(["readings"], source="a", consumer="windows")
-    lake.replace("windows", windows, source="a", taken=taken, lineage=[])
+    lake.replace("windows", windows, source="a", taken=taken, shape=FEATURES)
     assert lake.end_of("windows", source="a") == START + timedelta(hours=3, seconds=600)
     assert lake.end_of("windows", source="b") is None
 
@@ -279,7 +360,7 @@ def test_the_first_take_means_recompute(lake):
     taken = take(lake)
     assert taken.changed == {"readings": None}
     assert not taken.nothing_new
-    assert taken.spans("readings", lambda _rows: []) is None
+    assert taken.news is None
 
 
 def test_what_was_replaced_is_taken_and_nothing_is_new(lake):
@@ -311,7 +392,7 @@ def test_rows_that_were_deleted_are_in_the_feed(lake):
     lake.create("scores", pl.DataFrame(schema=FEATURE))
     put(lake, {0: 1.0, 1: 2.0})
     taken = lake.take(["features"], source="a", consumer="scores")
-    lake.replace("scores", features({0: 1.0}), source="a", taken=taken, lineage=["run_id"])
+    lake.replace("scores", features({0: 1.0}), source="a", taken=taken, shape=FEATURES)
 
     put(lake, {}, spans=[hours(1, 2)])
     rows = lake.take(["features"], source="a", consumer="scores").changed["features"]
@@ -323,27 +404,23 @@ def test_what_changed_for_another_source_is_no_news(lake):
     land(lake, {0: 1.0}, batch="b1", source="b")
     taken = take(lake)
     assert taken.nothing_new
-    assert taken.spans("readings", lambda _rows: []) == []
+    assert taken.news["readings"].is_empty()
 
 
-def test_spans_are_those_the_changed_rows_touch_unless_another_input_changed(lake):
-    def one_hour(rows: pl.DataFrame) -> list[tuple[datetime, datetime]]:
-        return [(at, at + HOUR) for at in rows["recorded_at"]]
-
+def test_news_are_the_rows_of_each_input_and_none_where_one_does_not_reach_back(lake):
     def both() -> Taken:
         return lake.take(["readings", "machines"], source="a", consumer="features")
 
-    def site(name: str) -> None:
-        frame = pl.DataFrame([("a", "a.m", name, "v1")], MACHINE, orient="row")
-        taken = lake.take(["readings"], source="a", consumer="machines")
-        lake.replace("machines", frame, source="a", taken=taken, lineage=[], time=None)
-
-    site("north")
     put(lake, {}, taken=both())
     land(lake, {3: 1.0}, batch="b1")
-    assert both().spans("readings", one_hour) == [hours(3, 4)]
-    site("south")
-    assert both().spans("readings", one_hour) is None
+    news = both().news
+    assert news["readings"]["recorded_at"].to_list() == [START + 3 * HOUR]
+    assert news["machines"].is_empty()
+
+    shutil.rmtree(lake.uri("machines"))
+    lake.create("machines", pl.DataFrame(schema=MACHINE))
+    assert both().changed["readings"].height == 1
+    assert both().news is None
 
 
 @pytest.mark.parametrize("definitions", [("A", "B"), ("A", "B", "A"), ("", "A"), ("A", "")])
@@ -383,12 +460,12 @@ def test_an_input_that_came_back_from_a_backup_means_recompute(lake, tmp_path):
 
 def test_a_consumer_over_all_sources_takes_the_changes_of_each(lake):
     frame = pl.concat([features({0: 1.0}), features({0: 2.0}, source="b")])
-    lake.replace("features", frame, source=None, taken=take(lake, source=None), lineage=["run_id"])
+    lake.replace("features", frame, source=None, taken=take(lake, source=None), shape=FEATURES)
     assert take(lake, source=None).nothing_new
     land(lake, {0: 1.0}, batch="b1", source="b")
     assert take(lake, source=None).changed["readings"]["source"].to_list() == ["b"]
 
-    lake.replace("features", frame.head(1), source=None, taken=take(lake, source=None), lineage=["run_id"])
+    lake.replace("features", frame.head(1), source=None, taken=take(lake, source=None), shape=FEATURES)
     assert (held(lake), held(lake, source="b")) == ({0: 1.0}, {})
 
 
@@ -426,7 +503,7 @@ def test_a_feed_whose_files_were_vacuumed_means_recompute(lake):
         put(lake, {0: value})
         if value == 1.0:
             taken = lake.take(["features"], source="a", consumer="scores")
-            lake.replace("scores", features({0: 1.0}), source="a", taken=taken, lineage=[])
+            lake.replace("scores", features({0: 1.0}), source="a", taken=taken, shape=FEATURES)
     DeltaTable(lake.uri("features")).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
     assert lake.take(["features"], source="a", consumer="scores").changed == {"features": None}
 
@@ -473,7 +550,7 @@ def test_rows_of_another_source_stay_as_they_are(lake):
 def test_a_span_begins_and_ends_on_the_microsecond(lake, span, left):
     at = [START, START + HOUR - timedelta(microseconds=1), START + HOUR]
     frame = features({0: 1.0, 1: 2.0, 2: 3.0}).with_columns(recorded_at=pl.Series(at, dtype=FEATURE["recorded_at"]))
-    lake.replace("features", frame, source="a", taken=take(lake), lineage=[])
+    lake.replace("features", frame, source="a", taken=take(lake), shape=FEATURES)
     put(lake, {}, spans=[span])
     assert sorted(lake.read("features")["value"]) == left
 
@@ -487,8 +564,7 @@ def test_the_rows_of_one_moment_are_replaced_by_those_of_the_same_moment(lake):
 def test_a_replace_of_everything_writes_the_days_that_differ_alone(lake):
     put(lake, {0: 1.0, 24: 1.0, 48: 1.0, 72: 1.0}, run="old")
     before = set(lake.files("features"))
-    written = put(lake, {0: 1.0, 24: 2.0, 25: 2.0, 48: 1.0, 72: 3.0}, run="new")
-    assert written == 3
+    assert put(lake, {0: 1.0, 24: 2.0, 25: 2.0, 48: 1.0, 72: 3.0}, run="new").written == 3
     assert runs(lake) == {0: "old", 24: "new", 25: "new", 48: "old", 72: "new"}
     kept = before & set(lake.files("features"))
     assert sorted(Path(file).parent.name for file in kept) == ["day=2026-01-05", "day=2026-01-07"]
@@ -496,7 +572,7 @@ def test_a_replace_of_everything_writes_the_days_that_differ_alone(lake):
 
 def test_days_that_vanished_are_removed_by_a_replace_of_everything(lake):
     put(lake, {0: 1.0, 24: 1.0, 48: 1.0}, run="old")
-    assert put(lake, {0: 1.0, 48: 1.0}, run="new") == 0
+    assert put(lake, {0: 1.0, 48: 1.0}, run="new").written == 0
     assert runs(lake) == {0: "old", 48: "old"}
     put(lake, {})
     assert held(lake) == {}
@@ -506,7 +582,7 @@ def test_whoever_follows_sees_no_change_on_days_that_stayed_the_same(lake):
     lake.create("scores", pl.DataFrame(schema=FEATURE))
     put(lake, {0: 1.0, 24: 1.0}, run="old")
     taken = lake.take(["features"], source="a", consumer="scores")
-    lake.replace("scores", features({}), source="a", taken=taken, lineage=[])
+    lake.replace("scores", features({}), source="a", taken=taken, shape=FEATURES)
     put(lake, {0: 1.0, 24: 2.0}, run="new")
     changed = lake.take(["features"], source="a", consumer="scores").changed["features"]
     assert set(changed["day"]) == {date(2026, 1, 6)}
@@ -517,7 +593,7 @@ def test_a_replace_by_equal_rows_writes_none_and_moves_the_note(lake, spans):
     put(lake, {0: 1.0, 24: 2.0}, run="old")
     files, version = lake.files("features"), lake.version("features")
     land(lake, {5: 9.0}, batch="b1")
-    assert put(lake, {24: 2.0, 0: 1.0}, spans=spans, run="new") == 0
+    assert put(lake, {24: 2.0, 0: 1.0}, spans=spans, run="new").is_none
     assert lake.files("features") == files
     assert set(runs(lake).values()) == {"old"}
     assert lake.version("features") == version + 1
@@ -530,7 +606,7 @@ def test_rows_that_differ_in_a_nested_column_alone_are_written(lake):
 
     def declare(frame: pl.DataFrame) -> int:
         taken = lake.take(["readings"], source="a", consumer="limits")
-        return lake.replace("limits", frame, source="a", taken=taken, lineage=[], time=None)
+        return lake.replace("limits", frame, source="a", taken=taken, shape=MACHINES._replace(lineage=())).written
 
     assert declare(limits) == 1
     assert declare(limits) == 0
@@ -543,7 +619,7 @@ def test_a_table_without_a_day_is_replaced_source_by_source(lake):
     def declare(site: str, *, source: str, version: str) -> int:
         frame = pl.DataFrame([(source, f"{source}.m", site, version)], MACHINE, orient="row")
         taken = lake.take(["readings"], source=source, consumer="machines", definition=version)
-        return lake.replace("machines", frame, source=source, taken=taken, lineage=["register_version"], time=None)
+        return lake.replace("machines", frame, source=source, taken=taken, shape=MACHINES).written
 
     assert declare("north", source="a", version="v1") == 1
     assert declare("south", source="b", version="v1") == 1
@@ -568,7 +644,7 @@ def test_more_spans_than_fit_into_a_predicate_may_come_with_rows_between_them_as
     put(lake, dict.fromkeys(range(count), 1.0))
     spans = [hours(hour, hour + 1) for hour in range(0, count, 3)]
     frame = lake.read("features", source="a", spans=spans).with_columns(value=pl.lit(2.0))
-    lake.replace("features", frame, source="a", taken=take(lake), lineage=["run_id"], spans=spans)
+    lake.replace("features", frame, source="a", taken=take(lake), shape=FEATURES, spans=spans)
     assert all(held(lake)[hour] == 2.0 for hour in range(0, count, 3))
     assert sorted(held(lake)) == list(range(count))
 
@@ -581,22 +657,93 @@ def test_more_days_that_differ_than_fit_into_a_predicate_are_all_written(lake):
     assert held(lake) == new
 
 
-@settings(max_examples=12)
+def test_what_a_replace_revised_is_told_before_and_after(lake):
+    put(lake, {0: 1.0, 1: 2.0, 2: 3.0}, run="old")
+    found = put(lake, {0: 1.0, 1: 5.0, 3: 4.0}, run="new")
+    assert found.before.select("recorded_at", "value", "run_id").rows() == [(START + HOUR, 2.0, "old")]
+    assert found.after.select("recorded_at", "value", "run_id").rows() == [(START + HOUR, 5.0, "new")]
+    assert sorted(found.touched["value"]) == [2.0, 3.0, 4.0, 5.0]
+    assert (found.written, found.is_none) == (2, False)
+
+
+def machines_put(lake: Lake, places: dict[tuple[str, int], float], spans: list[Span] | None, run: str) -> Difference:
+    frames = [features({hour: value}, machine=machine, run=run) for (machine, hour), value in places.items()]
+    frame = pl.concat([features({}), *frames])
+    return lake.replace("features", frame, source="a", taken=take(lake), shape=FEATURES, spans=spans)
+
+
+def by_machine(lake: Lake, column: str) -> dict[tuple[str, int], Any]:
+    frame = lake.read("features", source="a")
+    assert frame.select("machine_id", "recorded_at").is_unique().all()
+    return {
+        (machine.removeprefix("a."), int((at - START) / HOUR)): value
+        for machine, at, value in frame.select("machine_id", "recorded_at", column).rows()
+    }
+
+
+def test_spans_of_one_machine_leave_those_of_another_as_they_are(lake):
+    machines_put(lake, {("m", 0): 1.0, ("n", 0): 1.0, ("m", 1): 1.0, ("n", 1): 1.0}, None, "old")
+    assert machines_put(lake, {("m", 0): 2.0}, [Span(START, START + 2 * HOUR, ("a.m",))], "new").written == 1
+    assert by_machine(lake, "value") == {("m", 0): 2.0, ("n", 0): 1.0, ("n", 1): 1.0}
+    assert by_machine(lake, "run_id")["n", 0] == "old"
+
+
+def test_all_of_a_machine_is_replaced_and_no_other(lake):
+    machines_put(lake, {("m", 0): 1.0, ("m", 900): 1.0, ("n", 0): 1.0}, None, "old")
+    machines_put(lake, {("m", 5): 3.0}, all_time(["a.m"]), "new")
+    assert by_machine(lake, "value") == {("m", 5): 3.0, ("n", 0): 1.0}
+
+
+def test_what_lies_since_a_moment_of_each_of_many_machines_is_replaced(lake):
+    count = MOST_RANGES + 5
+    machines = {f"m{n:02}": n for n in range(count)}
+    machines_put(lake, {(name, hour): 1.0 for name in machines for hour in (-1, 60)}, None, "old")
+    came = dict.fromkeys(machines.items(), 2.0)
+    stayed = {(name, 60): 1.0 for name in machines if name != "m07"}
+    moments = {f"a.{name}": START + n * HOUR for name, n in machines.items()}
+    machines_put(lake, came | stayed, since(moments), "new")
+    assert by_machine(lake, "value") == {(name, -1): 1.0 for name in machines} | stayed | came
+
+
+@st.composite
+def asked(draw: st.DrawFn) -> list[Span] | None:
+    """Spans of all machines or of some, a few or more than fit a predicate; or everything."""
+    names = st.sampled_from([(), (), ("a.m",), ("a.n",), ("a.m", "a.n")])
+    start, length = st.integers(0, 80), st.sampled_from([1, 1, 3, 30, 900 * 24])
+    span = st.builds(lambda at, n, who: Span(START + at * HOUR, START + (at + n) * HOUR, who), start, length, names)
+    many = st.lists(span, min_size=MOST_RANGES + 1, max_size=MOST_RANGES + 2)
+    return draw(st.none() | st.lists(span, min_size=1, max_size=4) | many)
+
+
+def lies_within(spans: list[Span] | None, place: tuple[str, int]) -> bool:
+    machine, at = f"a.{place[0]}", START + place[1] * HOUR
+    return spans is None or any(
+        span.since <= at < span.until and (not span.machines or machine in span.machines) for span in spans
+    )
+
+
+@settings(max_examples=30)
 @given(data=st.data())
 def test_a_replace_ends_in_the_same_rows_as_a_dictionary_would(data):
-    some = st.dictionaries(st.integers(0, 80), st.sampled_from([1.0, 2.0]), max_size=8)
+    places = st.tuples(st.sampled_from("mn"), st.integers(0, 80))
+    some = st.dictionaries(places, st.sampled_from([1.0, 2.0]), max_size=12)
     with TemporaryDirectory() as root:
-        lake, model = new_lake(Path(root)), {}
+        lake, model, written_by = new_lake(Path(root)), {}, {}
         for number in range(data.draw(st.integers(1, 4))):
-            new = data.draw(some)
-            spans = data.draw(st.none() | st.just([hours(10, 30), hours(40, 41)]))
-            if spans is None:
-                model = new
-            else:
-                new = {hour: value for hour, value in new.items() if 10 <= hour < 30 or hour == 40}
-                model = {hour: v for hour, v in model.items() if not (10 <= hour < 30 or hour == 40)} | new
-            put(lake, new, spans=spans, run=f"run-{number}")
-            assert held(lake) == dict(sorted(model.items()))
+            spans = data.draw(asked())
+            kept = {place: value for place, value in model.items() if not lies_within(spans, place)}
+            stays = data.draw(st.sampled_from([0.0, 1.0]))  # all that stood says the same, or none of it
+            again = {place: value for place, value in model.items() if stays and place not in kept}
+            new = again | {place: value for place, value in data.draw(some).items() if lies_within(spans, place)}
+            before, model = model, kept | new
+            machines_put(lake, new, spans, f"run-{number}")
+            event(f"many: {spans is not None and len(spans) > MOST_RANGES}, differs: {before != model}")
+            assert by_machine(lake, "value") == model
+            moments = {place[1] for place in before.keys() | model.keys() if before.get(place) != model.get(place)}
+            if len(moments) <= MOST_RANGES:  # what is not at a moment that differs keeps its lineage
+                told = by_machine(lake, "run_id")
+                assert all(run == written_by[place] for place, run in told.items() if place[1] not in moments)
+            written_by = by_machine(lake, "run_id")
 
 
 # --- several writers

@@ -44,7 +44,8 @@ class Place:
         return f"line/{self.sent}.csv"
 
     def land(self, *files: str, now: datetime = NOW, again: bool = False) -> Landed:
-        return land(files, source=LINE, lake=self.lake, inbox=self.inbox, now=now, again=again)
+        lake = Lake(root=str(self.home.lake))  # as each run has its own
+        return land(files, source=LINE, lake=lake, inbox=self.inbox, now=now, again=again)
 
     def killed_after_commit(self, file: str) -> None:
         """The run dies when the rows are committed and the file is still in the inbox."""
@@ -218,3 +219,13 @@ def test_a_file_sent_again_that_lands_now_takes_its_entry_out_of_quarantine(plac
     name.write_text(HEAD)
     place.land("line/a.csv")
     assert place.inbox.refused() == []
+
+
+def test_a_file_that_cannot_be_had_is_left_and_told_and_the_others_land(place):
+    locked = place.home.landing / "line" / "locked.csv"
+    locked.symlink_to("/proc/self/mem")  # opens, and cannot be read
+    landed = place.land("line/locked.csv", place.send([(0, "1")]), "line/gone.csv")
+    assert landed.left == [
+        {"file": "line/locked.csv", "message": "line/locked.csv: Input/output error; it stays where it is"}
+    ]
+    assert (place.current(), place.waiting(), landed.refused) == ({0: 1.0}, ["locked.csv"], [])

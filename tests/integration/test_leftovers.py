@@ -12,7 +12,7 @@ from resources.processes import is_alive
 DEAD, MINUTES = 4_000_000, 120.0
 OURS = (
     "landing/line/.{pid}-123.part", "catalog.duckdb.{pid}.part", "catalog.duckdb.{pid}.part.wal", ".home.json.{pid}",
-    "models/.v1-abc.skops.{pid}", "lake/.columns/readings/source=none/day=1970-01-01/.{pid}.part",
+    "models/.v1-abc.npz.{pid}", "lake/.columns/readings/source=none/day=1970-01-01/.{pid}.part",
 )  # fmt: skip
 NAMELESS = (
     ".machines.toml.part", "archive/line/ab/abc/.landing.json.part", "archive/line/ab/abc/.original.part",

@@ -41,6 +41,14 @@ def test_taken_limit_by_limit_every_file_has_its_turn(order, limit):
     assert sorted(taken) == sorted(FILES)
 
 
+@given(st.permutations(list(FILES)), st.sets(st.sampled_from(["north", "south"])))
+@settings(max_examples=50)
+def test_a_source_with_a_run_that_has_not_begun_is_not_planned(order, expected):
+    plan = plan_micro_batch({file: FILES[file] for file in order}, set(), limit=9, expected=expected)
+    event(f"expected: {len(expected)}")
+    assert set(plan) == {"north", "south"} - expected
+
+
 def test_an_empty_inbox_asks_for_nothing():
     assert plan_micro_batch({}, {"north/0.csv"}, limit=3) == {}
 

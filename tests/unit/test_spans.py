@@ -126,6 +126,15 @@ def test_among_many_spans_one_too_long_for_a_list_of_days_stays_a_range_of_its_m
     assert "IN ('2026-01-05'" in predicate(spans, "recorded_at")
 
 
+def test_many_spans_that_are_all_too_long_for_days_stay_ranges():
+    spans = since({f"m{n}": MONDAY + n * HOUR for n in range(MOST_RANGES + 1)})
+    frame = rows(*((name, MONDAY + n * HOUR) for n in range(MOST_RANGES + 2) for name in ("m0", "m40", "m41")))
+    within = told(frame, rows_within(spans, "recorded_at"))
+    assert len(within) == MOST_RANGES + 2 + 2
+    assert told(frame, rows_around(spans, "recorded_at")) == within
+    assert told_by_sql(frame, predicate(spans, "recorded_at")) == within
+
+
 AT = (
     st.integers(-30, 80 * 24).map(lambda hour: MONDAY + hour * HOUR)
     | st.integers(-3, 3).map(lambda n: MONDAY + n * MICROSECOND)
@@ -133,12 +142,10 @@ AT = (
 )
 NAMES = st.lists(st.sampled_from(MACHINES), max_size=2, unique=True).map(tuple)
 SHORT = st.builds(lambda at, n, names: Span(at, at + n * HOUR, names), AT, st.integers(0, 50), NAMES)
-ANY = (
-    SHORT
-    | st.builds(lambda at, names: at_moment(at, *names), AT, NAMES)
-    | st.builds(lambda at, names: Span(at, LAST, names), AT, NAMES)
-)
-SPANS = st.lists(ANY, max_size=6) | st.lists(SHORT | ANY, min_size=MOST_RANGES - 1, max_size=MOST_RANGES + 3)
+LONG = st.builds(lambda at, names: Span(at, LAST, names), AT, NAMES)
+ANY = SHORT | LONG | st.builds(lambda at, names: at_moment(at, *names), AT, NAMES)
+MANY = {"min_size": MOST_RANGES - 1, "max_size": MOST_RANGES + 3}
+SPANS = st.lists(ANY, max_size=6) | st.lists(SHORT | ANY, **MANY) | st.lists(LONG, **MANY)
 
 
 @given(SPANS, st.lists(st.tuples(st.sampled_from(MACHINES), AT), min_size=1, max_size=40))

@@ -442,21 +442,6 @@ def test_connections_of_one_process_to_one_file_share_its_locks_and_its_old_cont
             assert own.execute("FROM other.x").fetchall() == [(2,)]
 
 
-# --- skops, for resources/model_store.py
-
-
-def test_arrays_names_and_numbers_need_no_trust_and_a_tree_does():
-    from skops.io import dumps, get_untrusted_types, loads
-    from skops.io.exceptions import UntrustedTypesFoundException
-
-    tree = IsolationForest(n_estimators=1, random_state=1).fit(SAMPLES).estimators_[0].tree_
-    plain = dumps({"columns": ["v:mean"], "forest": {"roots": np.array([0], np.int32), "longest": 1.5}})
-    assert get_untrusted_types(data=plain) == []
-    assert loads(plain, trusted=[])["forest"]["roots"].dtype == np.int32
-    with pytest.raises(UntrustedTypesFoundException):
-        loads(dumps({"tree": tree}), trusted=[])
-
-
 # --- scikit-learn, for pipelines/detection/isolation.py
 
 

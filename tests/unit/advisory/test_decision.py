@@ -160,6 +160,23 @@ def test_of_several_open_alarms_the_newest_speaks():
     assert row["episode_at"] == MONDAY + HOUR
 
 
+@pytest.mark.parametrize("kind", ["silent", "stuck"])
+def test_an_open_anomaly_speaks_before_a_newer_defect_of_the_data(kind):
+    defect = {"alarm_id": "alarm-0000000000000002", "started_at": MONDAY + HOUR, "kind": kind, "top_z": None}
+    judged = {"verdict_id": "verdict-0000000000000002", "alarm_id": defect["alarm_id"], "confidence": 1.0}
+    row = decided(alarms=[{}, defect], verdicts=[{}, judged])
+    assert (row["alarm_id"], row["confidence"]) == ("alarm-0000000000000001", 0.9)
+    row = decided(alarms=[{}, defect], verdicts=[{"verdict": "false_positive"}, judged])
+    assert (row["alarm_id"], row["confidence"]) == (defect["alarm_id"], 1.0)
+
+
+def test_of_two_alarms_of_one_start_the_same_speaks_in_any_order():
+    alarms = [{"alarm_id": f"alarm-000000000000000{n}", "kind": kind} for n, kind in ((1, "silent"), (2, "stuck"))]
+    verdicts = [{"verdict_id": f"verdict-000000000000000{n}", "alarm_id": f"alarm-000000000000000{n}"} for n in (1, 2)]
+    spoken = {decided(alarms=alarms[::step], verdicts=verdicts)["alarm_id"] for step in (1, -1)}
+    assert spoken == {"alarm-0000000000000002"}
+
+
 @pytest.mark.parametrize(
     ("forecast", "given_that", "words"),
     [

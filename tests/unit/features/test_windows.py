@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unit.tables import DAY, HOUR, MONDAY, finished, table
 
 from pipelines.contracts.readings import EARLIEST, LATEST
-from pipelines.features.windows import touched_spans, window_features, window_length
+from pipelines.features.windows import MOST_SPANS, touched_spans, window_features, window_length
 from pipelines.register import WINDOWS
 
 MINUTE = timedelta(minutes=1)
@@ -169,13 +169,20 @@ def test_neighbouring_windows_are_one_span():
     ]
 
 
-def test_too_many_windows_are_widened_to_days_and_then_to_one_span():
+def test_too_many_windows_are_widened_to_whole_days_and_no_further():
     hours = [MONDAY + n * 5 * HOUR for n in range(8)]
     assert len(touched_spans(changed(hours), every="1h", most=8)) == 8
     assert touched_spans(changed(hours), every="1h", most=7) == [(MONDAY, MONDAY + 2 * DAY)]
     days = [MONDAY + n * 3 * DAY + HOUR for n in range(4)]
-    assert len(touched_spans(changed(days), every="1h", most=4)) == 4
-    assert touched_spans(changed(days), every="1h", most=3) == [(MONDAY, MONDAY + 10 * DAY)]
+    assert touched_spans(changed(days), every="1h", most=3) == [
+        (MONDAY + n * 3 * DAY, MONDAY + (n * 3 + 1) * DAY) for n in range(4)
+    ]
+
+
+def test_a_thousand_windows_apart_are_told_apart():
+    hours = [MONDAY + n * 2 * HOUR for n in range(MOST_SPANS + 1)]
+    assert len(touched_spans(changed(hours[1:]), every="1h")) == MOST_SPANS
+    assert len(touched_spans(changed(hours), every="1h")) == 1
 
 
 def test_nothing_changed_touches_nothing():
@@ -192,18 +199,17 @@ NEAR = st.integers(0, 60 * 24 * 90).map(lambda n: MONDAY + n * MINUTE)
     st.lists(ANYWHEN | NEAR | st.just(LATEST), min_size=1, max_size=60), st.sampled_from(WINDOWS), st.integers(1, 45)
 )
 @settings(max_examples=80)
-def test_spans_cover_every_changed_row_in_whole_windows_apart_and_no_more_than_allowed(moments, every, most):
+def test_spans_cover_every_changed_row_in_whole_windows_apart_or_its_days(moments, every, most):
     spans = touched_spans(changed(moments), every=every, most=most)
     length = window_length(every)
     windows = {at - (at - EARLIEST.replace(year=1970)) % length for at in moments}
     runs = sum(start - length not in windows for start in windows)
     event(f"widened: {runs > most}")
-    assert len(spans) <= most
     assert all(any(since <= at < until for since, until in spans) for at in moments)
     assert all(until < since for (_, until), (since, _) in itertools.pairwise(spans))
     assert all((since - MONDAY) % length == (until - MONDAY) % length == timedelta(0) for since, until in spans)
-    if runs <= most:
-        assert sum(((until - since) // length for since, until in spans)) == len(windows)
+    width, held = (length, windows) if runs <= most else (DAY, {at.date() for at in moments})
+    assert sum((until - since) // width for since, until in spans) == len(held)
 
 
 @pytest.mark.parametrize(("every", "length"), [("1m", MINUTE), ("30m", 30 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR)])

@@ -11,9 +11,8 @@ from unit.tables import HOUR, MONDAY, finished, table
 
 from pipelines.health.index import health_index
 
-HEALTHY = [1.9, 2.0, 2.1, 2.0]
-UNTIL = MONDAY + len(HEALTHY) * HOUR
-SPAN = {"healthy_from": MONDAY, "healthy_until": UNTIL}
+LEVEL = {"sensor": "vibration_mm_s", "level": 2.0, "spread": 0.1, "present_share": 1.0, "still_share": 0.0}
+BASELINES = table("baselines", sensors=[LEVEL])
 
 
 def mode(threshold: float, direction: str = "above", **changes: Any) -> dict[str, Any]:
@@ -22,8 +21,7 @@ def mode(threshold: float, direction: str = "above", **changes: Any) -> dict[str
 
 
 def windows(values: Sequence[float], **every: Any) -> pl.DataFrame:
-    """Windows of the healthy span, and one for each value behind it."""
-    rows = [{"recorded_at": MONDAY + n * HOUR, "mean": value} for n, value in enumerate([*HEALTHY, *values])]
+    rows = [{"recorded_at": MONDAY + n * HOUR, "mean": value} for n, value in enumerate(values)]
     return table("window_features", rows, **every)
 
 
@@ -33,14 +31,17 @@ def scores(values: Sequence[float | None], **every: Any) -> pl.DataFrame:
 
 
 def index(
-    features: pl.DataFrame, *modes: dict[str, Any], scored: Sequence[float | None] = (0.1,), **span: Any
+    features: pl.DataFrame,
+    *modes: dict[str, Any],
+    scored: Sequence[float | None] = (0.1,),
+    baselines: pl.DataFrame = BASELINES,
 ) -> pl.DataFrame:
-    machines = table("machines", failure_modes=list(modes), **(span or SPAN))
-    return finished("health_index", health_index(features, scores(scored), machines))
+    machines = table("machines", failure_modes=list(modes))
+    return finished("health_index", health_index(features, scores(scored), machines, baselines))
 
 
 def health(values: Sequence[float], *modes: dict[str, Any]) -> list[float]:
-    return index(windows(values), *modes)["health"].to_list()[len(HEALTHY) :]
+    return index(windows(values), *modes)["health"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -59,8 +60,7 @@ def test_health_is_the_share_of_the_way_from_the_threshold_back_to_the_healthy_l
 def test_a_row_tells_the_sensor_its_level_its_spread_and_the_threshold():
     row = index(windows([3.0]), mode(6.0)).row(-1, named=True)
     assert (row["failure_mode"], row["sensor"], row["value"], row["threshold"]) == ("wear", "vibration_mm_s", 3.0, 6.0)
-    assert row["healthy_level"] == 2.0
-    assert row["healthy_spread"] == pytest.approx(1.4826 * 0.05)
+    assert (row["healthy_level"], row["healthy_spread"]) == (2.0, 0.1)
 
 
 @given(st.floats(-100, 100), st.lists(st.floats(-200, 200), min_size=1, max_size=6))
@@ -78,10 +78,7 @@ def test_health_lies_between_0_and_1_and_falls_towards_the_threshold(threshold, 
 def test_each_declared_mode_has_a_health_of_its_own():
     two = [mode(6.0), mode(4.0, failure_mode="crack")]
     frame = index(windows([3.0]), *two)
-    assert dict(frame.filter(pl.col("recorded_at") == UNTIL).select("failure_mode", "health").rows()) == {
-        "wear": 0.75,
-        "crack": 0.5,
-    }
+    assert dict(frame.select("failure_mode", "health").rows()) == {"wear": 0.75, "crack": 0.5}
 
 
 def test_without_a_declared_mode_health_is_one_minus_the_score():
@@ -101,22 +98,33 @@ def test_a_machine_with_a_declared_mode_has_no_other():
 )
 def test_only_windows_of_a_running_machine_have_a_health(state, is_told):
     features = windows([3.0], state=state)
-    machines = table("machines", failure_modes=[mode(6.0)], **SPAN)
-    assert health_index(features, scores([0.1]), machines).is_empty() != is_told
-    assert health_index(features, scores([0.1], state=state), table("machines")).is_empty() != is_told
+    machines = table("machines", failure_modes=[mode(6.0)])
+    assert health_index(features, scores([0.1]), machines, BASELINES).is_empty() != is_told
+    assert health_index(features, scores([0.1], state=state), table("machines"), BASELINES).is_empty() != is_told
 
 
-def test_without_a_declared_span_the_first_48_hours_are_the_healthy_ones():
-    rows = [{"recorded_at": MONDAY + hour * HOUR, "mean": 2.0 if hour < 48 else 5.0} for hour in range(100)]
-    frame = index(table("window_features", rows), mode(6.0), healthy_from=None)
-    assert set(frame["healthy_level"]) == {2.0}
-    assert frame["health"].to_list()[-1] == 0.25
+@pytest.mark.parametrize(
+    "baselines",
+    [
+        BASELINES.clear(),
+        table("baselines", sensors=[], reason="span_not_over", model_version=None),
+        table("baselines", sensors=[LEVEL | {"sensor": "temperature_c"}]),
+        BASELINES.with_columns(machine_id=pl.lit("plant.pump-2")),
+    ],
+    ids=["no baseline", "none yet", "of another sensor", "of another machine"],
+)
+def test_without_a_healthy_level_of_the_sensor_there_is_a_value_and_no_health(baselines):
+    row = index(windows([1.9]), mode(6.0), baselines=baselines).row(0, named=True)
+    assert (row["value"], row["healthy_level"], row["healthy_spread"], row["health"]) == (1.9, None, None, None)
 
 
-def test_before_any_healthy_window_there_is_no_level_and_no_health():
-    late = {"healthy_from": MONDAY + 500 * HOUR, "healthy_until": MONDAY + 600 * HOUR}
-    row = index(windows([]), mode(6.0), **late).row(0, named=True)
-    assert (row["value"], row["healthy_level"], row["health"]) == (1.9, None, None)
+def test_a_level_is_there_before_there_are_windows_enough_for_a_model():
+    few = BASELINES.with_columns(reason=pl.lit("too_few_windows"), model_version=pl.lit(None, pl.String))
+    assert index(windows([4.0]), mode(6.0), baselines=few)["health"].to_list() == [0.5]
+
+
+def test_a_threshold_at_the_healthy_level_leaves_no_way():
+    assert health([2.0, 3.0, 1.0], mode(2.0)) == [0.0, 0.0, 1.0]
 
 
 def test_other_sensors_and_other_machines_do_not_show_the_mode():

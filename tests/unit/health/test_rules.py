@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.contracts.vocabulary import ALARM_KINDS
 from pipelines.health.rules import RULES, Evidence, judge
 
 CREDIBLE = Evidence(
+    kind="anomaly",
     exceedances=9,
     deviating_sensors=2,
     top_sensor="vibration_mm_s",
@@ -85,3 +87,32 @@ def test_every_rule_gives_its_reason_whether_it_holds_or_not():
         "evidence is corroborated: yes, 2 sensors deviate, vibration_mm_s by +5.0 sigma, beyond nominal: temperature_c",
     )
     assert len(reasons) == len(RULES)
+
+
+DEFECT = {"top_z": None, "deviating_sensors": 1, "top_sensor": "current_a"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "verdict", "confidence"),
+    [
+        ("silent", {}, "credible", 1.0),
+        ("silent", INCOMPLETE | STOPPED, "credible", 1.0),
+        ("stuck", {}, "credible", 1.0),
+        ("stuck", INCOMPLETE, "credible", 1.0),
+        ("stuck", STOPPED, "false_positive", 0.2),
+    ],
+)
+def test_a_defect_of_the_data_is_a_fact_that_only_a_machine_at_rest_makes_a_false_one(kind, found, verdict, confidence):
+    assert judged(kind=kind, **DEFECT, **found) == (verdict, confidence)
+
+
+def test_a_defect_tells_its_sensors_before_the_rules_that_judge_it():
+    silent = judge(replace(CREDIBLE, kind="silent", **DEFECT), confidence=1.0).reasons
+    assert silent == ("silent: 1 sensors at once, current_a among them",)
+    stuck = judge(replace(CREDIBLE, kind="stuck", **DEFECT), confidence=1.0).reasons
+    assert stuck[1:] == ("machine was running: yes, the machine ran in 100% of them",)
+
+
+def test_every_kind_of_alarm_is_judged():
+    assert {kind for rule in RULES for kind in rule.kinds} <= set(ALARM_KINDS)
+    assert all("anomaly" in rule.kinds for rule in RULES)

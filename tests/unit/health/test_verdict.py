@@ -8,7 +8,7 @@ from unit.tables import HOUR, MONDAY, finished, table
 
 from pipelines.contracts.machines import LIMITS
 from pipelines.health.rules import RULES_VERSION
-from pipelines.health.verdict import verdicts
+from pipelines.health.verdict import EVIDENCE, concerned, evidence_spans, starts, verdicts
 
 EPISODE = range(10)  # hours of the plain alarm
 MACHINES = table("machines", nominal_limits=[{"sensor": "vibration_mm_s", "low": 0.5, "high": 4.5}])
@@ -98,3 +98,84 @@ def test_each_alarm_is_judged_by_its_own_windows():
 
 def test_no_alarms_have_no_verdicts():
     assert judged(alarms=table("alarms").clear()).is_empty()
+
+
+# --- the evidence of an old episode, and whom news concern
+
+
+OLD = table("alarms", started_at=MONDAY - 100 * HOUR, last_at=MONDAY + 10 * HOUR)
+RECENT = range(-38, 10)  # hours of its last two days
+
+
+def test_an_old_episode_is_judged_by_its_last_two_days():
+    """It ran when it began, and has stood since."""
+    ran = windows("anomaly_scores", range(-100, -38))
+    scores = [ran, windows("anomaly_scores", RECENT, state="stopped")]
+    assert judged(alarms=OLD, scores=pl.concat(scores))["verdict"].item() == "false_positive"
+    assert judged(alarms=OLD, scores=windows("anomaly_scores", RECENT))["verdict"].item() == "credible"
+    assert judged(alarms=OLD, scores=ran)["verdict"].item() == "needs_evidence"
+
+
+@pytest.mark.parametrize(("hour", "verdict"), [(-39, "suspect"), (-38, "credible")])
+def test_a_limit_left_more_than_two_days_before_its_end_corroborates_no_more(hour, verdict):
+    lonely = OLD.with_columns(deviating_sensors=pl.lit(1, pl.Int64), top_z=4.0)
+    features = windows("window_features", [hour], mean=9.0)
+    found = judged(alarms=lonely, scores=windows("anomaly_scores", RECENT), features=features)
+    assert found["verdict"].item() == verdict
+
+
+@pytest.mark.parametrize("kind", ["silent", "stuck"])
+def test_a_defect_of_the_data_is_credible_without_a_second_sensor(kind):
+    defect = table("alarms", kind=kind, deviating_sensors=1, top_z=None, mean_score=1.0)
+    assert judged(alarms=defect).select("verdict", "confidence").row(0) == ("credible", 1.0)
+
+
+def test_evidence_lies_in_the_last_two_days_of_each_alarm_or_since_it_began():
+    later = {"alarm_id": "alarm-0000000000000002", "machine_id": "plant.a"}
+    other = {"alarm_id": "alarm-0000000000000003", "machine_id": "plant.b", "started_at": MONDAY + HOUR}
+    alarms = pl.concat([table("alarms", [{"machine_id": "plant.c"}, later, other]), OLD])
+    end = MONDAY + 10 * HOUR
+    assert evidence_spans(alarms) == [
+        (end - EVIDENCE, end, ("plant.pump-1",)),
+        (MONDAY, end, ("plant.a", "plant.c")),
+        (MONDAY + HOUR, end, ("plant.b",)),
+    ]
+    assert evidence_spans(alarms.clear()) == []
+
+
+def test_what_evidence_spans_hold_is_all_that_verdicts_look_at():
+    scores = pl.concat(
+        [windows("anomaly_scores", range(-100, -60), state="stopped"), windows("anomaly_scores", RECENT)]
+    )
+    features = windows("window_features", range(-100, 30), mean=9.0)
+    [(since, until, _)] = evidence_spans(OLD)
+    within = pl.col("recorded_at").is_between(since, until, closed="left")
+    part = judged(alarms=OLD, scores=scores.filter(within), features=features.filter(within))
+    assert part.equals(judged(alarms=OLD, scores=scores, features=features))
+
+
+@pytest.mark.parametrize(
+    ("moments", "machines", "is_concerned"),
+    [
+        ({"plant.pump-1": MONDAY + 9 * HOUR}, [], True),
+        ({"plant.pump-1": MONDAY + 10 * HOUR}, [], False),
+        ({"plant.pump-1": MONDAY - 900 * HOUR}, [], True),
+        ({"plant.pump-2": MONDAY}, [], False),
+        ({}, ["plant.pump-1"], True),
+        ({}, ["plant.pump-2"], False),
+        ({}, [], False),
+    ],
+)
+def test_an_alarm_is_judged_anew_when_a_window_before_its_end_or_its_machines_limits_changed(
+    moments, machines, is_concerned
+):
+    assert table("alarms").filter(concerned(moments, machines)).height == is_concerned
+
+
+def test_alarms_are_named_by_machine_and_start_once_whatever_feeds_they_are_in():
+    other = table("alarms", started_at=MONDAY + HOUR)
+    assert starts(other, pl.DataFrame(), pl.concat([table("alarms"), other])) == [
+        ("plant.pump-1", MONDAY),
+        ("plant.pump-1", MONDAY + HOUR),
+    ]
+    assert starts(pl.DataFrame()) == starts() == []

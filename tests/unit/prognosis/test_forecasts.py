@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.tables import table
 
 from pipelines.contracts.forecasts import FORECASTS
 from pipelines.contracts.health_index import HEALTH_INDEX
 from pipelines.contracts.vocabulary import NO_TTF
-from pipelines.prognosis.forecast import TrendSettings, forecasts
+from pipelines.prognosis.forecast import TrendSettings, forecasts, is_outdated, moment
 
 NOW = datetime(2024, 3, 1, 12, tzinfo=UTC)
 FEW_DRAWS = TrendSettings(draws=40)
@@ -45,6 +46,21 @@ def health(values, *, name="pump-1", ends=NOW, threshold=7.0, healthy=2.0, sprea
     )
 
 
+def mode(failure_mode="bearing_wear", threshold=7.0):
+    return {
+        "failure_mode": failure_mode, "sensor": "vibration_mm_s", "threshold": threshold, "direction": "above",
+        "skill": "mechanical", "repair_h": 4.0,
+    }  # fmt: skip
+
+
+WEAR = (mode(),)
+
+
+def machines(*names, modes=WEAR):
+    rows = [{"machine_id": f"plant.{name}", "failure_modes": list(modes)} for name in names or ("pump-1",)]
+    return table("machines", rows)
+
+
 def rising(hours_left=60.0, *, hours=300):
     """From a healthy 2.0 in a straight line that reaches 7.0 in `hours_left` from now."""
     at = np.arange(hours) - hours + 0.5
@@ -56,7 +72,7 @@ def flat(hours=300):
 
 
 def only(frame, **options):
-    rows = forecasts(frame, issued_at=NOW, **options)
+    rows = forecasts(frame, machines(), issued_at=NOW, **options)
     assert rows.height == 1
     return rows.row(0, named=True)
 
@@ -174,24 +190,118 @@ def test_what_is_behind_the_moment_of_speaking_is_not_looked_at():
     values = np.r_[rising(), np.full(50, 2.0)]
     whole = health(values, ends=NOW + timedelta(hours=50))
     known = whole.filter(pl.col("recorded_at") < NOW)
-    assert forecasts(whole, issued_at=NOW, settings=FEW_DRAWS).equals(
-        forecasts(known, issued_at=NOW, settings=FEW_DRAWS)
+    assert forecasts(whole, machines(), issued_at=NOW, settings=FEW_DRAWS).equals(
+        forecasts(known, machines(), issued_at=NOW, settings=FEW_DRAWS)
     )
 
 
 def test_the_same_rows_in_any_order_give_the_same_forecasts():
     oldest = health(rising(hours=350), name="c", threshold=None)
     frame = pl.concat([health(rising(), name="a"), health(flat(), name="b"), oldest])
-    first = forecasts(frame, issued_at=NOW, settings=FEW_DRAWS)
-    assert forecasts(frame.sample(fraction=1.0, shuffle=True, seed=3), issued_at=NOW, settings=FEW_DRAWS).equals(first)
+    first = forecasts(frame, machines("c", "a", "b"), issued_at=NOW, settings=FEW_DRAWS)
+    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=3)
+    assert forecasts(shuffled, machines("b", "c", "a"), issued_at=NOW, settings=FEW_DRAWS).equals(first)
     assert first["machine_id"].to_list() == ["plant.a", "plant.b", "plant.c"]
     assert keeps_contract(first).height == 3
 
 
-def test_no_health_gives_no_forecast_but_its_columns():
-    nothing = forecasts(health(flat()).clear(), issued_at=NOW)
+NO_HEALTH = health(flat()).clear()
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ([mode()], [("bearing_wear", "no_recent_data", "vibration_mm_s", 7.0)]),
+        ([], [("any", "no_threshold", None, None)]),
+        (
+            [mode("wear"), mode("crack", 5.0)],
+            [
+                ("crack", "no_recent_data", "vibration_mm_s", 5.0),
+                ("wear", "no_recent_data", "vibration_mm_s", 7.0),
+            ],
+        ),
+    ],
+    ids=["one mode", "none declared", "two modes, in order"],
+)
+def test_a_machine_that_has_not_run_for_long_has_a_forecast_of_every_declared_mode_too(modes, expected):
+    said = keeps_contract(forecasts(NO_HEALTH, machines(modes=modes), issued_at=NOW))
+    assert said.select("failure_mode", "reason", "sensor", "threshold").rows() == expected
+    silent = ["ttf_h", "ttf_low_h", "ttf_high_h", "nominal_coverage", "linear_ttf_h", "value", "model"]
+    assert said.select(silent).null_count().row(0) == (said.height,) * len(silent)
+
+
+def test_a_mode_without_windows_stands_beside_one_that_has_them():
+    frame = pl.concat([health(flat()), health(flat(), name="pump-3")])
+    said = forecasts(frame, machines("pump-2", "pump-1", modes=[mode(), mode("crack")]), issued_at=NOW)
+    assert keeps_contract(said).select("machine_id", "failure_mode", "reason").rows() == [
+        ("plant.pump-1", "bearing_wear", "not_degrading"),
+        ("plant.pump-1", "crack", "no_recent_data"),
+        ("plant.pump-2", "bearing_wear", "no_recent_data"),
+        ("plant.pump-2", "crack", "no_recent_data"),
+    ]
+
+
+def test_a_mode_that_is_declared_no_more_has_no_forecast():
+    frame = pl.concat([health(flat()), health(flat()).with_columns(failure_mode=pl.lit("any"))])
+    said = forecasts(frame, machines(modes=[mode("crack")]), issued_at=NOW)
+    assert said["failure_mode"].to_list() == ["crack"]
+
+
+def test_a_machine_whose_every_window_lies_behind_the_moment_is_silent_like_one_without():
+    behind = health(flat(3), ends=NOW + timedelta(hours=3))
+    assert only(behind) == only(NO_HEALTH)
+
+
+def test_no_machines_have_no_forecasts_but_their_columns():
+    nothing = forecasts(health(flat()), machines().clear(), issued_at=NOW)
     assert nothing.is_empty()
     keeps_contract(nothing)
+
+
+def test_a_silent_machine_is_told_under_the_same_id_as_one_that_is_not():
+    assert only(NO_HEALTH)["forecast_id"] == only(health(flat()))["forecast_id"]
+    assert only(NO_HEALTH)["model_version"] == TrendSettings().version
+
+
+@pytest.mark.parametrize(
+    ("minutes", "hour"), [(0, 12), (1, 12), (59, 12), (60, 13)], ids=["on the hour", "after", "long after", "the next"]
+)
+def test_forecasts_are_issued_at_the_full_hour_before_the_newest_window_ends(minutes, hour):
+    assert moment(NOW + timedelta(minutes=minutes)) == NOW.replace(hour=hour)
+    assert moment(NOW + timedelta(minutes=minutes, microseconds=999)) == NOW.replace(hour=hour)
+
+
+NOTHING = pl.DataFrame()  # a feed without news has no columns either
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_old"),
+    [(timedelta(0), True), (timedelta(seconds=1), False), (timedelta(hours=-200), True), (timedelta(hours=9), False)],
+)
+@pytest.mark.parametrize("window_s", [600, 3600])
+def test_what_was_said_is_outdated_by_windows_that_ended_before_it_was_said(ends, is_old, window_s):
+    assert is_outdated(health([2.0], ends=NOW + ends, window_s=window_s), NOTHING, NOW) == is_old
+
+
+def test_one_old_window_among_new_ones_outdates_what_was_said():
+    assert is_outdated(health([2.0] * 2, ends=NOW + timedelta(hours=1)), NOTHING, NOW)
+    assert not is_outdated(health([2.0], ends=NOW + timedelta(hours=1)), NOTHING, NOW)
+
+
+def test_another_declaration_outdates_what_was_said_and_no_news_do_not():
+    assert is_outdated(NOTHING, machines(), NOW)
+    assert is_outdated(health([2.0], ends=NOW + timedelta(hours=9)), machines(), NOW)
+    assert not is_outdated(NOTHING, NOTHING, NOW)
+    assert not is_outdated(NO_HEALTH, NOTHING, NOW)
+
+
+def test_nothing_older_than_the_look_back_is_looked_at():
+    plain = TrendSettings()
+    assert plain.look_back == timedelta(hours=240)
+    assert replace(plain, trend_h=300.0).look_back == timedelta(hours=300)
+    whole = health(rising(hours=600))
+    recent = whole.filter(pl.col("recorded_at") >= NOW - plain.look_back)
+    assert only(whole, settings=FEW_DRAWS)["ttf_h"] == only(recent, settings=FEW_DRAWS)["ttf_h"]
 
 
 def test_the_id_is_the_hash_of_machine_mode_and_moment():
@@ -212,7 +322,7 @@ def test_the_version_follows_the_settings():
     st.floats(0, 1e12) | st.just(0.1),
 )
 def test_whatever_is_measured_the_forecast_keeps_its_contract(values, threshold, healthy, spread):
-    said = forecasts(health(values, threshold=threshold, healthy=healthy, spread=spread), issued_at=NOW)
+    said = forecasts(health(values, threshold=threshold, healthy=healthy, spread=spread), machines(), issued_at=NOW)
     assert keeps_contract(said).height == 1
     assert (said["reason"].is_null() == said["ttf_h"].is_not_null()).all()
 

@@ -53,6 +53,7 @@ MONTH = {
     figures.health_lines: by_day("health_index", recorded_at=when, health=lambda _d, _m: RNG.random()),
 }
 NULLS = {
+    figures.episode_bars: table("alarms", kind="silent", top_z=None, threshold=None, model_version=None),
     figures.score_map: table("anomaly_scores", score=None, reason="no_baseline"),
     figures.health_lines: table("health_index", health=None),
     figures.interval_bars: table("forecasts", [{"ttf_high_h": None}]),
