@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -14,13 +15,18 @@ from jobs.doctor import examine
 from jobs.failures import CommandError
 from jobs.lock import hold, sign
 from jobs.output import shown
+from resources.processes import child_processes, command_line
 from resources.settings import REPOSITORY, for_child
 
 GRACE_S = 20.0
+SHORTEST_S = 60.0
+"""What ends sooner than this after its start would end again: a person must see why."""
+DEAF_S = 10.0
+"""So long a code server may be gone: one that is reloaded is back at once."""
 
 
 def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
-    """Run `dagster dev` on a prepared home and pass on whatever stops this process.
+    """Run `dagster dev` on a prepared home, again where a part of it died, and pass on whatever stops this process.
 
     Returns:
         Exit status: 0 when stopped from outside.
@@ -28,8 +34,26 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
         CommandError: The port is in use, or another `up` is on this home.
     """
     lock = hold(home)
-    for found in examine(home, mend=True, starts=True):
-        told(shown(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}"))
+    _refuse_used(port)
+    children: list[subprocess.Popen[bytes]] = []
+    asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
+    while not asked:
+        for found in examine(home, mend=True, starts=True):
+            told(shown(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}"))
+        begun = time.monotonic()
+        children[:] = [_started(home, port, lock)]
+        told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
+        status = _watched(children[0], asked)
+        if not asked and time.monotonic() - begun < SHORTEST_S:
+            return status
+        with suppress(ProcessLookupError):
+            os.killpg(children[0].pid, signal.SIGKILL)
+        if not asked:
+            told("a part of Dagster ended: all of it starts again")
+    return 0
+
+
+def _refuse_used(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -38,8 +62,9 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
             raise CommandError(
                 f"port {port} is in use; stop what listens there, or choose another with --port"
             ) from None
-    children: list[subprocess.Popen[bytes]] = []
-    asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
+
+
+def _started(home: Path, port: int, lock: int) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
     # a process group of its own: Ctrl-C reaches us alone, and we pass it on once
     child = subprocess.Popen(  # noqa: S603 our own interpreter
@@ -50,12 +75,26 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
         pass_fds=[lock],  # held as long as either lives
     )
     sign(lock, os.getpid(), child.pid)
-    children.append(child)
-    told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
+    return child
+
+
+def _watched(child: "subprocess.Popen[bytes]", asked: list[float]) -> int:
+    """Exit status of `dagster dev`, which is ended where its code server is gone: by itself it would go on without."""
+    heard = None
     while (status := _ended(child)) is None:
-        if asked and time.monotonic() - asked[0] > GRACE_S:
+        now = time.monotonic()
+        if _has_code_server(child.pid):
+            heard = now
+        is_deaf = heard is not None and now - heard > DEAF_S
+        if is_deaf or (asked and now - asked[0] > GRACE_S):
             os.killpg(child.pid, signal.SIGKILL)
-    return 0 if asked else status
+    return status
+
+
+def _has_code_server(pid: int) -> bool:
+    """Whether a process has a living grandchild that serves our code; False where the system does not tell."""
+    below = [each for child in child_processes(pid) for each in child_processes(child)]
+    return any(b"\0api\0grpc\0" in command_line(each) for each in below)
 
 
 def _ended(child: "subprocess.Popen[bytes]") -> int | None:

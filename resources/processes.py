@@ -27,3 +27,19 @@ def is_alive(pid: int, *, since: float | None = None) -> bool:
     began = int(booted.split()[1]) + int(ticks) / os.sysconf("SC_CLK_TCK")
     # the boot time is told in whole seconds; a zombie waits for its parent to look
     return state != "Z" and (since is None or began <= since + 2.0)
+
+
+def child_processes(pid: int) -> list[int]:
+    """Numbers of a process's children; none where it is gone or the system does not tell."""
+    try:
+        return [int(child) for child in (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def command_line(pid: int) -> bytes:
+    """Words of a process's command, each ended by a zero byte; empty where it is gone or a zombie."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return b""

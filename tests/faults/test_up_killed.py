@@ -1,6 +1,6 @@
 """A running installation of which parts are killed while files arrive: all land, and nobody has to help.
 
-What ends with its part, as `smartmaint up` does with its daemon, is started again as a service manager would.
+`smartmaint up` itself starts again what a part took along; where `up` is killed, a service manager would start it.
 """
 
 import os
@@ -62,6 +62,7 @@ class Installation:
     def wait_until_it_answers(self) -> None:
         end = time.monotonic() + WITHIN_S
         while time.monotonic() < end:
+            assert self._process is None or self._process.poll() is None, self._log.read_text()
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self._port}/server_info", timeout=2).close()
             except OSError:
