@@ -67,7 +67,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
 
 def inbox(patient: Patient) -> Iterator[Finding]:
     """What lies in the inbox and can never land."""
-    remedy = "put it into landing/<source>/: lower-case letters, digits and -"
+    remedy = "put a file into landing/<source>/: lower-case letters, digits and -; remove links to nothing"
     for stray in patient.inbox.strays():
         yield Finding("inbox", "is no file of a source", str(patient.home.landing / stray), remedy)
     for folder in (path for path in patient.home.landing.iterdir() if path.is_dir()):
@@ -75,9 +75,7 @@ def inbox(patient: Patient) -> Iterator[Finding]:
             yield Finding("inbox", "may not be read and emptied", str(folder), f"chmod u+rwx {folder}")
             continue
         for path in folder.iterdir():
-            if path.is_symlink() and not path.exists():
-                yield Finding("inbox", "is a link to nothing", str(path), "restore what it names, or remove it")
-            elif not os.access(path, os.R_OK):
+            if path.exists() and not os.access(path, os.R_OK):
                 yield Finding("inbox", "may not be read", str(path), f"chmod u+r {path}")
 
 

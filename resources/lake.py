@@ -61,7 +61,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
 
     root: str
     _rows_read: int = PrivateAttr(default=0)
-    _opened: dict[str, tuple[int, "_Table"]] = PrivateAttr(default_factory=dict)
+    _opened: dict[str, tuple[tuple[int, int], "_Table"]] = PrivateAttr(default_factory=dict)
 
     @property
     def rows_read(self) -> int:
@@ -322,7 +322,8 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def _open(self, table: str) -> "_Table":
         """The table as it is now. One that was opened before is brought up to date: a fifth of opening it anew."""
         uri = self.uri(table)
-        made = Path(uri, "_delta_log").stat().st_ino  # another one: the table was put there anew
+        folder = Path(uri).stat()  # it changes with each new source, and where the table was put there anew
+        made = folder.st_ino, folder.st_mtime_ns
         if table in self._opened and self._opened[table][0] == made:
             try:
                 self._opened[table][1].update_incremental()

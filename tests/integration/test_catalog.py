@@ -18,6 +18,7 @@ from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED
 from resources import catalog as module
 from resources.catalog import Catalog, QueryError
+from resources.differences import Shape
 from resources.home import Home
 from resources.lake import Lake
 
@@ -139,7 +140,7 @@ def test_a_table_without_source_days_is_served_too(published):
     )
     rows = frame.cast(dict(empty(CONTRACTS["machines"]).schema))
     taken = published.lake.take(["readings"], source="a-1", consumer="machines")
-    published.lake.replace("machines", rows, source="a-1", taken=taken, lineage=[], time=None)
+    published.lake.replace("machines", rows, source="a-1", taken=taken, shape=Shape(("machine_id",), None, ()))
     published.catalog.rebuild(SERVED)
     assert published.rows("SELECT source, machine_class, len(failure_modes) FROM bi.machines") == [("a-1", "pump", 0)]
 

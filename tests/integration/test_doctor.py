@@ -66,7 +66,7 @@ def land(home: Home, *, landed_at: datetime) -> Lake:
     }  # fmt: skip
     example = empty(CONTRACTS["readings"])
     frame = pl.DataFrame([row], schema=dict(example.schema)).select(example.columns)
-    lake.append("readings", frame, source="line", batches=["b"], seq=1)
+    lake.append("readings", frame, source="line", batches={"b": 1})
     return lake
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from resources.differences import Shape
 from resources.lake import Lake, redo_on_conflict
 from resources.lake_maintenance import LakeMaintenance
 
@@ -19,6 +20,7 @@ ROW = {
     "source": pl.String, "day": pl.Date, "recorded_at": pl.Datetime("us", "UTC"), "value": pl.Float64,
     "batch_id": pl.String,
 }  # fmt: skip
+SHAPE = Shape(key=("source", "recorded_at"), time="recorded_at", lineage=("batch_id",))
 LONG, NONE = timedelta(days=7), timedelta(0)
 Values = dict[int, float]  # value by hour after START
 
@@ -30,15 +32,15 @@ def rows(values: Values, *, source: str = "a", batch: str = "b1") -> pl.DataFram
 
 def land(lake: Lake, values: Values, *, batch: str, source: str = "a") -> None:
     lake.append(
-        "readings", rows(values, source=source, batch=batch), source=source, batches=[batch],
-        seq=lake.next_seq("readings"),
+        "readings", rows(values, source=source, batch=batch), source=source,
+        batches={batch: lake.next_seq("readings", source=source)},
     )  # fmt: skip
 
 
 def put(lake: Lake, values: Values, *, source: str = "a") -> None:
     def step() -> None:
         taken = lake.take(["readings"], source=source, consumer="features")
-        lake.replace("features", rows(values, source=source), source=source, taken=taken, lineage=["batch_id"])
+        lake.replace("features", rows(values, source=source), source=source, taken=taken, shape=SHAPE)
 
     redo_on_conflict(step)
 
@@ -155,7 +157,7 @@ def test_compactions_beside_live_writers_lose_and_double_nothing(lake, care):
 
 def test_a_merge_of_files_that_are_replaced_meanwhile_is_done_again(lake, care):
     for hour in range(3):
-        lake.append("features", rows({hour: 1.0}, batch=f"b{hour}"), source="a", batches=[f"b{hour}"], seq=hour)
+        lake.append("features", rows({hour: 1.0}, batch=f"b{hour}"), source="a", batches={f"b{hour}": hour})
     rivals = [lambda: put(lake, {0: 7.0})]
 
     class Late(LakeMaintenance):
@@ -236,7 +238,7 @@ def test_a_new_grace_is_a_conflict_that_a_live_writer_survives(lake, care):
         taken = lake.take(["readings"], source="a", consumer="features")
         for grace in graces:
             vacuum(care, "features", grace=grace)
-        lake.replace("features", rows({0: 5.0}), source="a", taken=taken, lineage=["batch_id"])
+        lake.replace("features", rows({0: 5.0}), source="a", taken=taken, shape=SHAPE)
 
     redo_on_conflict(step)
     assert held(lake) == {0: 5.0}
