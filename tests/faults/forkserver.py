@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import cache
 from typing import Any
 
 HEAVY = (
@@ -29,27 +30,29 @@ HEAVY = (
     "ortools.sat.python.cp_model",
 )
 
-shim = ctypes.CDLL(os.environ["FAULTS_SHIM"])
-shim.faults_arm.restype = ctypes.c_void_p
-shim.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
-for name, kind in (
-    ("calls", ctypes.c_long),
-    ("fired", ctypes.c_int),
-    ("what", ctypes.c_char_p),
-    ("path", ctypes.c_char_p),
-):
-    getattr(shim, f"faults_{name}").restype = kind
-    getattr(shim, f"faults_{name}").argtypes = [ctypes.c_void_p]
+RETURNED = {"calls": ctypes.c_long, "fired": ctypes.c_int, "what": ctypes.c_char_p, "path": ctypes.c_char_p}
 armed: dict[int, int] = {}
+
+
+@cache
+def shim() -> ctypes.CDLL:
+    """The preloaded library."""
+    library = ctypes.CDLL(os.environ["FAULTS_SHIM"])
+    library.faults_arm.restype = ctypes.c_void_p
+    library.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
+    for name, kind in RETURNED.items():
+        getattr(library, f"faults_{name}").restype = kind
+        getattr(library, f"faults_{name}").argtypes = [ctypes.c_void_p]
+    return library
 
 
 def start(target: str, args: list[Any], log: str, *, under: str, besides: str, at: int, act: int) -> dict[str, Any]:
     """Fork a process that calls `module:function`, with a fault armed below a folder."""
-    control = shim.faults_arm(os.fsencode(under), os.fsencode(besides), at, act)
+    control = shim().faults_arm(os.fsencode(under), os.fsencode(besides), at, act)
     pid = os.fork()
     if pid == 0:
         _become(target, args, log)
-    shim.faults_disarm()
+    shim().faults_disarm()
     armed[pid] = control
     return {"pid": pid}
 
@@ -85,10 +88,10 @@ def wait(pid: int, *, seconds: float) -> dict[str, Any]:
     return {
         "status": os.waitstatus_to_exitcode(ended[1]),
         "hangs": hangs,
-        "calls": shim.faults_calls(control),
-        "fired": bool(shim.faults_fired(control)),
-        "what": os.fsdecode(shim.faults_what(control)),
-        "path": os.fsdecode(shim.faults_path(control)),
+        "calls": shim().faults_calls(control),
+        "fired": bool(shim().faults_fired(control)),
+        "what": os.fsdecode(shim().faults_what(control)),
+        "path": os.fsdecode(shim().faults_path(control)),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pytest
 from faults.invariants import Findings, Put, examine
 from faults.warm import Outcome, Warm
 from homes import telemetry
@@ -16,6 +17,7 @@ from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
 
+SLOW = pytest.mark.slow
 DAY = "2026-01-07"
 LONG_AGO_S = 1_700_000_000
 AN_HOUR_S = 3700.0

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from faults.story import DAY, HOT, REGISTER, Twins, copied, expected, put, recovered
+from faults.story import DAY, HOT, REGISTER, SLOW, Twins, copied, expected, put, recovered
 from faults.warm import Act, Fault, Warm
 
 from resources.home import Home
@@ -65,7 +65,7 @@ def fill(place: Path, *, room: int) -> Path:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", [name if name == "lake" else pytest.param(name, marks=SLOW) for name in PLACES])
 def test_a_full_disk_is_named_and_room_heals(name, before, disk, warm: Warm, twins: Twins, ledger):
     home = disk(PLACES[name])
     words = ("import", "readings", str(before / "hot.parquet"), "--source", "line")

@@ -36,13 +36,6 @@ def killed_and_healed(seed, command, before, home, warm, twins, ledger) -> bool:
     return True
 
 
-@pytest.mark.timeout(300)
-def test_a_run_killed_at_a_random_moment_is_healed_by_the_next(before, tmp_path, warm, twins, ledger):
-    seeds = iter(range(SEED, SEED + 10))
-    while not killed_and_healed(seed := next(seeds), "run", before, tmp_path / str(seed), warm, twins, ledger):
-        pass
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("command", ["import", "run"])

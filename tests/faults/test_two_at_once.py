@@ -59,6 +59,7 @@ def same_keys(warm, home, twins, ledger, tmp_path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_file_imported_twice_at_once_lands_once(home, warm, twins, ledger, tmp_path):
     same_file(warm, home, twins, ledger, tmp_path)
