@@ -21,8 +21,9 @@ test: .venv/.ready ## every test that needs no server and no patience
 test-all: .venv/.ready ## every test; those whose server is absent say so
 	$(BIN)/pytest
 
-faults: .venv/.ready ## every fault provoked at every point, for hours; the table goes into docs/faults.md
-	SMARTMAINT_FAULTS=all SMARTMAINT_FAULTS_TABLE=$(CURDIR)/docs/faults.md $(BIN)/pytest tests/faults
+FAULTS ?= all
+faults: .venv/.ready ## every fault at every point, for hours, or at FAULTS=n of each kind; the table goes into docs/faults.md
+	SMARTMAINT_FAULTS=$(FAULTS) SMARTMAINT_FAULTS_TABLE=$(CURDIR)/docs/faults.md $(BIN)/pytest tests/faults
 
 # dg gets an empty instance: without a home it would take the template dagster.yaml and make a folder called $$home.
 check: .venv/.ready ## lint, format, types and definitions: exactly what CI checks

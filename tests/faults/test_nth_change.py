@@ -1,6 +1,5 @@
 """A process killed at its n-th change on disk, for n = 1 .. end: whatever it was doing, one further run heals it."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +8,9 @@ from pathlib import Path
 import pytest
 from faults.invariants import Findings
 from faults.ledger import Ledger
-from faults.story import DAY, HOT, Twins, copied, expected, put, recovered
+from faults.story import DAY, HOT, Twins, copied, expected, most, put, recovered
 from faults.warm import Act, Fault, Outcome, Warm
 
-ALL = os.environ.get("SMARTMAINT_FAULTS") == "all"
 KILLS = {Act.KILL_BEFORE: "before", Act.KILL_AFTER: "in the middle of"}
 
 
@@ -87,11 +85,11 @@ def spread(last: int, *, most: int, phase: float) -> range:
 
 
 def all_healed(
-    scene: Scene, home: Path, warm: Warm, twins: Twins, ledger: Ledger, *, acts: Sequence[Act], most: int
+    scene: Scene, home: Path, warm: Warm, twins: Twins, ledger: Ledger, *, acts: Sequence[Act], points: int
 ) -> None:
     broken, last = [], changes(scene, home, warm)
     for act in acts:
-        for at in spread(last, most=most, phase=act / 4):
+        for at in spread(last, most=points, phase=act / 4):
             outcome = killed(scene, home, warm, at=at, act=act)
             if not outcome.fired:  # a run differs by a few changes from the one that was counted
                 continue
@@ -106,7 +104,7 @@ def all_healed(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("scene", "act"), [("import", Act.KILL_BEFORE), ("run", Act.KILL_AFTER)], indirect=["scene"])
 def test_a_kill_at_some_change_is_healed_by_the_next_run(scene, act, warm, twins, ledger, tmp_path):
-    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[act], most=1)
+    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[act], points=1)
 
 
 @pytest.mark.slow
@@ -114,5 +112,5 @@ def test_a_kill_at_some_change_is_healed_by_the_next_run(scene, act, warm, twins
 @pytest.mark.parametrize("scene", ["import", "run", "import, Dagster", "run, Dagster"], indirect=True)
 def test_a_kill_at_every_change_is_healed_by_the_next_run(scene, warm, twins, ledger, tmp_path):
     """Every change of inbox and lake with `make faults`, a sample of them in CI; of Dagster's thousands a sample."""
-    most = (10_000 if ALL else 8) if scene.besides else (60 if ALL else 4)
-    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[*KILLS], most=most)
+    points = most(8) if scene.besides else min(most(4), 100)
+    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[*KILLS], points=points)

@@ -1,15 +1,14 @@
 """Commands killed at random moments; a seed repeats each."""
 
-import os
 import random
 import time
 
 import pytest
-from faults.story import DAY, HOT, copied, expected, put, recovered
+from faults.story import DAY, HOT, copied, expected, most, put, recovered
 from faults.warm import Fault
 
 SEED = 20261124
-TRIES = 50 if os.environ.get("SMARTMAINT_FAULTS") == "all" else 8
+TRIES = min(100, 4 * most(2))
 
 
 def killed_and_healed(seed, command, before, home, warm, twins, ledger) -> bool:
