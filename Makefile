@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all check bench picture lock clean
+.PHONY: help demo up test test-all faults check bench picture lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ test: .venv/.ready ## every test that needs no server and no patience
 
 test-all: .venv/.ready ## every test; those whose server is absent say so
 	$(BIN)/pytest
+
+FAULTS ?= all
+faults: .venv/.ready ## every fault at every point, for hours, or at FAULTS=n of each kind; the table goes into docs/faults.md
+	SMARTMAINT_FAULTS=$(FAULTS) SMARTMAINT_FAULTS_TABLE=$(CURDIR)/docs/faults.md $(BIN)/pytest tests/faults
 
 # dg gets an empty instance: without a home it would take the template dagster.yaml and make a folder called $$home.
 check: .venv/.ready ## lint, format, types and definitions: exactly what CI checks

@@ -23,27 +23,24 @@ HEAVY = (
     "pandera.polars",
     "duckdb",
     "sklearn.ensemble",
+    "skops.io",
     "pyarrow.parquet",
     "matplotlib.figure",
     "prophet",
     "ortools.sat.python.cp_model",
 )
 
+RETURNED = {"calls": ctypes.c_long, "fired": ctypes.c_int, "what": ctypes.c_char_p, "path": ctypes.c_char_p}
 armed: dict[int, int] = {}
 
 
 @cache
 def shim() -> ctypes.CDLL:
-    """What stands between this process and the disk."""
+    """The preloaded library."""
     library = ctypes.CDLL(os.environ["FAULTS_SHIM"])
     library.faults_arm.restype = ctypes.c_void_p
     library.faults_arm.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
-    for name, kind in (
-        ("calls", ctypes.c_long),
-        ("fired", ctypes.c_int),
-        ("what", ctypes.c_char_p),
-        ("path", ctypes.c_char_p),
-    ):
+    for name, kind in RETURNED.items():
         getattr(library, f"faults_{name}").restype = kind
         getattr(library, f"faults_{name}").argtypes = [ctypes.c_void_p]
     return library

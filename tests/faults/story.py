@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pytest
 from faults.invariants import Findings, Put, examine
 from faults.warm import Outcome, Warm
 from homes import telemetry
@@ -16,6 +17,7 @@ from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
 
+SLOW = pytest.mark.slow
 DAY = "2026-01-07"
 LONG_AGO_S = 1_700_000_000
 AN_HOUR_S = 3700.0
@@ -31,6 +33,12 @@ healthy = [2026-01-05T00:00:00Z, 2026-01-06T00:00:00Z]
 failures = [{ mode = "overheating", sensor = "temperature_c", threshold = 90.0, repair_hours = 4.0 }]
 """
 HOT = telemetry(60, every_min=30, ramp_from=24)
+
+
+def most(default: int) -> int:
+    """How many points of one kind are tried: `SMARTMAINT_FAULTS` is `all` or a number; without it, a sample for CI."""
+    told = os.environ.get("SMARTMAINT_FAULTS")
+    return default if told is None else 1_000_000 if told == "all" else int(told)
 
 
 def expected(*frames: pl.DataFrame, source: str = "line") -> pl.DataFrame:

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from faults.invariants import Findings, examine
-from faults.story import Twins, content, expected, put
+from faults.story import SLOW, Twins, content, expected, put
 from homes import telemetry
 
 from resources.lake import Lake
@@ -30,7 +30,7 @@ def cut_everywhere(whole: bytes) -> list[bytes]:
     return [whole[: len(whole) * part // PARTS] for part in range(PARTS)]
 
 
-@pytest.fixture(params=["parquet", "csv"])
+@pytest.fixture(params=["parquet", pytest.param("csv", marks=SLOW)])
 def damaged(request, tmp_path) -> list[tuple[str, bytes]]:
     """Names and contents of files that are not whole."""
     ending, other = request.param, {"parquet": "csv", "csv": "parquet"}[request.param]
@@ -67,6 +67,7 @@ def test_damaged_files_are_kept_with_their_reason_and_hold_nobody_up(damaged, ho
         assert told["name"] in told["message"] or told["code"] == "rows_refused", told
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_cut_file_lands_when_it_is_sent_whole(home, tmp_path, warm, twins, ledger):
     whole, file = csv(GOOD), tmp_path / "a.csv"

@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 import pytest
 from faults.invariants import examine
-from faults.story import LONG_AGO_S, content, expected, put
+from faults.story import LONG_AGO_S, SLOW, content, expected, put
 from homes import telemetry
 
 from resources.catalog import Catalog
@@ -71,7 +71,7 @@ def test_a_file_whose_name_is_no_text_is_said_and_stays(home, warm, tmp_path):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("column", ["machine_id", "sensor"])
+@pytest.mark.parametrize("column", ["machine_id", pytest.param("sensor", marks=SLOW)])
 def test_rows_of_an_impossible_name_are_refused_and_the_others_land(column, home, warm, twins, ledger, tmp_path):
     bad = [ROWS.with_columns(pl.lit(name).alias(column)) for name in UNREAL]
     file = tmp_path / "mixed.parquet"

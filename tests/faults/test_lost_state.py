@@ -7,18 +7,19 @@ from datetime import timedelta
 import polars as pl
 import pytest
 from faults.invariants import examine
-from faults.story import DAY, HOT, LONG_AGO_S, copied, expected, put
+from faults.story import DAY, HOT, LONG_AGO_S, SLOW, copied, expected, put
 from homes import START, telemetry
 
 from pipelines.contracts.vocabulary import TABLES
 from resources.inbox import Inbox
 from resources.lake import Lake
 
+PLACES = ("dagster/schedules", "dagster/history", "catalog.duckdb", "models")
 LATER = telemetry(62, every_min=30, ramp_from=24).filter(pl.col("recorded_at") >= START + timedelta(hours=60))
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("lost", ["dagster", "dagster/schedules", "dagster/history", "catalog.duckdb", "models"])
+@pytest.mark.parametrize("lost", ["dagster", *(pytest.param(place, marks=SLOW) for place in PLACES)])
 def test_what_is_lost_is_made_again_and_nothing_lands_twice(lost, before, tmp_path, warm, twins, ledger):
     home = copied(before / "done", tmp_path / "home")
     lake = Lake(root=str(home / "lake"))

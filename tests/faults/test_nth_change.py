@@ -1,17 +1,16 @@
 """A process killed at its n-th change on disk, for n = 1 .. end: whatever it was doing, one further run heals it."""
 
-import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from faults.invariants import Findings
 from faults.ledger import Ledger
-from faults.story import DAY, HOT, Twins, copied, expected, put, recovered
+from faults.story import DAY, HOT, Twins, copied, expected, most, put, recovered
 from faults.warm import Act, Fault, Outcome, Warm
 
-ALL = os.environ.get("SMARTMAINT_FAULTS") == "all"
 KILLS = {Act.KILL_BEFORE: "before", Act.KILL_AFTER: "in the middle of"}
 
 
@@ -41,7 +40,7 @@ class Scene:
             copied(self.before, home)
 
 
-@pytest.fixture(params=["import", "run", "import, Dagster", "run, Dagster"])
+@pytest.fixture
 def scene(request: pytest.FixtureRequest, before: Path) -> Scene:
     command, _, storage = request.param.partition(", ")
     file = before / "hot.parquet"
@@ -85,29 +84,33 @@ def spread(last: int, *, most: int, phase: float) -> range:
     return range(1 + int(phase * step), last + 1, step)
 
 
-def all_healed(scene: Scene, home: Path, warm: Warm, twins: Twins, ledger: Ledger, *, most: int) -> None:
+def all_healed(
+    scene: Scene, home: Path, warm: Warm, twins: Twins, ledger: Ledger, *, acts: Sequence[Act], points: int
+) -> None:
     broken, last = [], changes(scene, home, warm)
-    for act, told in KILLS.items():
-        for at in spread(last, most=most, phase=act / 4):
+    for act in acts:
+        for at in spread(last, most=points, phase=act / 4):
             outcome = killed(scene, home, warm, at=at, act=act)
             if not outcome.fired:  # a run differs by a few changes from the one that was counted
                 continue
             findings = healed(scene, home, warm, twins)
             place = "of Dagster's storage" if not scene.besides else "of inbox and lake"
-            ledger.note(f"kill -9 {told} the n-th write, rename or fsync {place}", findings)
+            ledger.note(f"kill -9 {KILLS[act]} the n-th write, rename or fsync {place}", findings)
             if findings:
-                broken.append(f"{scene.name}, killed {told} {at}, {outcome.what} of {outcome.path}: {findings}")
+                broken.append(f"{scene.name}, killed {KILLS[act]} {at}, {outcome.what} of {outcome.path}: {findings}")
     assert not broken, "\n".join(broken)
 
 
 @pytest.mark.timeout(300)
-def test_a_kill_at_a_few_changes_is_healed_by_the_next_run(scene, warm, twins, ledger, tmp_path):
-    all_healed(scene, tmp_path / "home", warm, twins, ledger, most=1)
+@pytest.mark.parametrize(("scene", "act"), [("import", Act.KILL_BEFORE), ("run", Act.KILL_AFTER)], indirect=["scene"])
+def test_a_kill_at_some_change_is_healed_by_the_next_run(scene, act, warm, twins, ledger, tmp_path):
+    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[act], points=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("scene", ["import", "run", "import, Dagster", "run, Dagster"], indirect=True)
 def test_a_kill_at_every_change_is_healed_by_the_next_run(scene, warm, twins, ledger, tmp_path):
     """Every change of inbox and lake with `make faults`, a sample of them in CI; of Dagster's thousands a sample."""
-    most = (10_000 if ALL else 8) if scene.besides else (60 if ALL else 4)
-    all_healed(scene, tmp_path / "home", warm, twins, ledger, most=most)
+    points = most(8) if scene.besides else min(most(4), 100)
+    all_healed(scene, tmp_path / "home", warm, twins, ledger, acts=[*KILLS], points=points)

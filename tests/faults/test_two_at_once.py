@@ -1,12 +1,11 @@
 """Two processes over one home: the same file, and the same keys with other values."""
 
-import os
 from pathlib import Path
 
 import polars as pl
 import pytest
 from faults.invariants import KEY, examine
-from faults.story import DAY, Twins, copied, expected, put
+from faults.story import DAY, Twins, copied, expected, most, put
 from faults.warm import Outcome, Warm
 from homes import telemetry
 
@@ -14,7 +13,7 @@ from resources.lake import Lake
 
 FIRST = telemetry(6)
 OTHER = FIRST.with_columns(value=pl.lit(7.0))
-TIMES = 25 if os.environ.get("SMARTMAINT_FAULTS") == "all" else 4
+TIMES = min(25, most(4))
 
 
 def imported_at_once(warm: Warm, home: Path, *files: Path) -> list[Outcome]:
@@ -59,6 +58,7 @@ def same_keys(warm, home, twins, ledger, tmp_path) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_file_imported_twice_at_once_lands_once(home, warm, twins, ledger, tmp_path):
     same_file(warm, home, twins, ledger, tmp_path)

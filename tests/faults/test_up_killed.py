@@ -3,7 +3,6 @@
 `smartmaint up` itself starts again what a part took along; where `up` is killed, a service manager would start it.
 """
 
-import os
 import random
 import shutil
 import socket
@@ -20,7 +19,7 @@ import polars as pl
 import psutil
 import pytest
 from faults.invariants import examine
-from faults.story import HOT, Twins, expected, put
+from faults.story import HOT, Twins, expected, most, put
 
 from resources.catalog import Catalog, QueryError
 from resources.home import Home
@@ -29,7 +28,7 @@ from sensors.landing import UNFINISHED
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 SEED = 20261124
-ROUNDS = 3 if os.environ.get("SMARTMAINT_FAULTS") == "all" else 1
+ROUNDS = min(5, 1 + most(1) // 20)
 PARTS = {
     "run worker": "spawn_main",
     "code server": "dagster api grpc",

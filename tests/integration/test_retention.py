@@ -32,7 +32,7 @@ def put(inbox: Inbox, tmp_path, text: str) -> tuple[str, str]:
 
 def archive(inbox: Inbox, tmp_path, text: str, *, at: datetime) -> str:
     file, batch = put(inbox, tmp_path, text)
-    inbox.archive(file, batch_id=batch, facts={"importer": "readings", "landed_at": at.isoformat()})
+    inbox.archive(inbox.claim(file), facts={"importer": "readings", "landed_at": at.isoformat()})
     return batch
 
 
@@ -53,7 +53,7 @@ def test_that_a_file_landed_is_remembered_when_its_original_is_gone(inbox, root,
     expire_archive(root, before=NOW)
     assert inbox.has_archived(batch, source="line")
     again, _ = put(inbox, tmp_path, "old")
-    inbox.archive(again, batch_id=batch, facts={})
+    inbox.archive(inbox.claim(again), facts={})
     assert not inbox.path(again).exists()
     assert originals(root) == []
 
@@ -68,8 +68,8 @@ def test_an_original_whose_note_does_not_say_when_it_landed_stays(inbox, root, t
 
 def test_quarantine_of_days_that_are_over_goes_with_its_folders(inbox, root, tmp_path):
     for text, at in (("old", NOW - 31 * DAY), ("young", NOW - 30 * DAY)):
-        file, batch = put(inbox, tmp_path, text)
-        inbox.quarantine(file, batch_id=batch, at=at, reason={"code": "empty"})
+        file, _ = put(inbox, tmp_path, text)
+        inbox.quarantine(inbox.claim(file), at=at, reason={"code": "empty"})
     removed = expire_quarantine(root, before=NOW - 30 * DAY)
     assert removed.files == 2  # the original and its reason
     (left,) = root.glob("quarantine/*/*/*")
