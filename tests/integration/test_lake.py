@@ -311,6 +311,13 @@ def test_the_moment_before_is_the_newest_that_is_earlier_however_far(lake, momen
     assert found == (None if before is None else START + before * HOUR)
 
 
+def test_the_moment_before_is_found_in_files_of_the_day_before_where_it_lies_there(lake):
+    put(lake, {0: 1.0, 100: 1.0})
+    [old] = [file for file in lake.files("features") if "day=2026-01-05" in file]
+    Path(old).unlink()
+    assert lake.moment_before("features", START + 101 * HOUR, source="a") == START + 100 * HOUR
+
+
 def test_the_moment_before_may_be_that_of_any_source_and_of_another_column(lake):
     put(lake, {0: 1.0})
     put(lake, {5: 1.0}, source="b")

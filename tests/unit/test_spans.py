@@ -126,6 +126,12 @@ def test_among_many_spans_one_too_long_for_a_list_of_days_stays_a_range_of_its_m
     assert "IN ('2026-01-05'" in predicate(spans, "recorded_at")
 
 
+def test_a_span_that_ends_at_midnight_takes_no_further_day():
+    spans = [hours(48 * n, 48 * n + 24) for n in range(MOST_RANGES + 1)]
+    frame = rows(*(("a", MONDAY + n * DAY) for n in range(10)))
+    assert told(frame, rows_around(spans, "recorded_at")) == {0, 2, 4, 6, 8}
+
+
 def test_many_spans_that_are_all_too_long_for_days_stay_ranges():
     spans = since({f"m{n}": MONDAY + n * HOUR for n in range(MOST_RANGES + 1)})
     frame = rows(*((name, MONDAY + n * HOUR) for n in range(MOST_RANGES + 2) for name in ("m0", "m40", "m41")))

@@ -169,10 +169,11 @@ def test_what_an_episode_supersedes_is_kept_while_it_stands():
     assert third["supersedes"].to_list() == second["supersedes"].to_list() == first["alarm_id"].to_list()
 
 
-def test_of_several_that_are_there_no_more_the_one_that_overlaps_longest_is_superseded():
-    told = episodes(".XXX......XXXXX")
+@pytest.mark.parametrize("before", [".XXX........XXXXX", ".XXXXX......XXX.."])
+def test_of_several_that_are_there_no_more_the_one_that_overlaps_longest_is_superseded(before):
+    told = episodes(before)
     assert told.height == 2
-    [joined] = episodes("XXXX..X...XXXXX", told=told)["supersedes"]
+    [joined] = episodes("XXXXXX..X...XXXXX", told=told)["supersedes"]
     assert joined == told.sort("exceedances")["alarm_id"][-1]
 
 
@@ -220,3 +221,15 @@ def test_rows_at_a_touched_start_that_nobody_told_anew_stay_as_they_stand():
     )  # fmt: skip
     assert found.starts == [("plant.pump-1", MONDAY)]
     assert sorted(found.among(stood).select("kind", "exceedances").rows()) == [("anomaly", 4), ("silent", 2)]
+
+
+@pytest.mark.parametrize("hours_after", [1, 6, 8, 9, 30])
+def test_an_episode_that_is_read_again_for_news_after_it_keeps_what_it_supersedes(hours_after):
+    first = episodes("...XXX....")
+    stood = episodes(".X.XXX....", told=first)
+    moments = {"plant.pump-1": stood["last_at"].item() + hours_after * HOUR}
+    runs = exceeding(scores(".X.XXX....")).filter(pl.col("recorded_at") >= moments["plant.pump-1"] - RULES.look_back)
+    told = stood.filter(concerned(moments, newest=MONDAY + 10 * HOUR, rules=RULES))
+    found = retold(runs, told, moments, newest=MONDAY + 10 * HOUR, rules=RULES)
+    assert set(found.rows["supersedes"]) <= set(first["alarm_id"])
+    assert found.gone.is_empty()

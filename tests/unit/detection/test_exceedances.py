@@ -48,6 +48,7 @@ def test_defects_of_one_kind_in_one_window_count_as_one_and_name_the_first_senso
         ("XX--X", [(0, 1, None), (0, 2, None), (0, 3, None)]),
         ("XX  X", [(0, 1, None), (0, 2, None), (0, 3, None)]),
         ("XXX...X", [(0, 1, None), (0, 2, None), (0, 3, 3), (0, 4, 3)]),
+        ("X...XXX", [(0, 1, None), (0, 2, None), (0, 3, None), (0, 4, 7)]),
         ("X.....X", [(0, 1, None), (0, 2, None)]),
         ("X......X", [(0, 1, None), (7, 1, None)]),
     ],
@@ -109,11 +110,12 @@ def test_the_rules_version_changes_with_every_rule():
 def windows(draw: st.DrawFn, rules: AlarmRules, seconds: int) -> pl.DataFrame:
     """Windows beyond the threshold, of two machines and two kinds, in bursts and about the gap apart."""
     gap = int(rules.gap.total_seconds()) // seconds
-    step = st.sampled_from([1, 1, 1, 1, 2, 3, gap, gap + 1, gap + 2])
+    apart = st.sampled_from([1, 2, 3, gap, gap + 1, gap + 2])
     rows: list[dict[str, Any]] = []
     for machine, kind in [("a", "anomaly"), ("a", "silent"), ("b", "anomaly")]:
         place = draw(st.integers(0, 3))
-        for further in draw(st.lists(step, max_size=16)):
+        bursts = draw(st.lists(st.tuples(apart, st.integers(0, 8)), max_size=4))
+        for further in [step for first, more in bursts for step in (first, *[1] * more)]:
             place += further
             rows.append(
                 {

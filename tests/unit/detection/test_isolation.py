@@ -57,11 +57,19 @@ def test_it_says_what_the_fitted_forest_of_scikit_learn_says(seed, windows, colu
         assert np.abs(Forest.fit(healthy, seed=1).statistic(values) + fitted.score_samples(values)).max() < 1e-12
 
 
-def test_a_value_on_a_threshold_goes_the_way_it_goes_in_scikit_learn():
-    fitted = IsolationForest(n_estimators=TREES, random_state=1).fit(TOGETHER)
-    thresholds = np.concatenate([tree.tree_.threshold[tree.tree_.feature >= 0] for tree in fitted.estimators_])[:500]
-    on = np.repeat(thresholds.astype(np.float32)[:, None].astype(np.float64), 3, axis=1)
-    assert np.abs(Forest.fit(TOGETHER, seed=1).statistic(on) + fitted.score_samples(on)).max() < 1e-12
+def test_a_value_up_to_the_threshold_as_scikit_learn_compares_it_goes_left():
+    """One tree of one split: whoever goes left ends deep, and looks ordinary."""
+    stump = Forest(
+        roots=np.array([0], np.int32),
+        feature=np.array([1, 0, 0], np.int32),
+        threshold=np.array([1.5, 0.0, 0.0]),
+        children=np.array([2, 1, 1, 1, 2, 2], np.int32),
+        depth=np.array([0.0, 2.0, 1.0]),
+        longest=1.0,
+    )
+    as_32_bits = 1.5 + 1e-9  # is 1.5
+    values = np.array([[9.0, value] for value in (1.4, 1.5, as_32_bits, 1.51)])
+    assert stump.statistic(values).tolist() == [0.25, 0.25, 0.25, 0.5]
 
 
 def test_more_windows_than_fit_the_cache_are_judged_like_each_alone(forest):

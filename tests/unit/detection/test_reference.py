@@ -275,6 +275,23 @@ def test_another_declaration_is_another_baseline(span, version):
     assert len(stand.reads) == (1 if version == "same" else 2)
 
 
+def test_an_assumed_span_that_is_then_declared_is_assumed_no_more_and_the_other_way_round():
+    stand, same = Table(windows(range(100))), {"healthy_from": MONDAY, "healthy_until": MONDAY + ASSUMED}
+    assumed = told(stand, declared())
+    stated = told(stand, declared(**same), assumed, changed=unchanged())
+    withdrawn = told(stand, declared(), stated, changed=unchanged())
+    assert [one(frame)["is_assumed"] for frame in (assumed, stated, withdrawn)] == [True, False, True]
+    assert one(assumed)["model_version"] == one(stated)["model_version"] == one(withdrawn)["model_version"]
+
+
+def test_a_span_is_not_over_again_when_the_windows_behind_it_went():
+    stand = Table(windows([*range(58), 60, 61]))
+    before = told(stand, declared(**DECLARED))
+    assert one(before)["reason"] is None
+    stand.rows = windows(range(58))
+    assert one(told(stand, declared(**DECLARED), before, changed=windows([60, 61])))["reason"] == "span_not_over"
+
+
 def test_only_machines_that_changed_are_read():
     stand = Table(windows(range(100), "plant.a"), windows(range(100), "plant.b"))
     machines = declared("plant.a", "plant.b", **DECLARED)
