@@ -46,6 +46,14 @@ def eventually(look: Callable[[], Any], *, within_s: float = 60.0) -> Any:
     return found
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """Empty for one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 class Dagster:
     """A running Dagster on a scratch home."""
 
@@ -91,7 +99,7 @@ class Dagster:
 
     def warm_workers(self) -> list[int]:
         below = psutil.Process(self.process.pid).children(recursive=True)
-        return [child.pid for child in below if "resources.warm_worker" in child.cmdline()]
+        return [child.pid for child in below if "resources.warm_worker" in command_of(child)]
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["default", "warm"])
