@@ -155,7 +155,7 @@ SPANS = st.lists(ANY, max_size=6) | st.lists(SHORT | ANY, **MANY) | st.lists(LON
 
 
 @given(SPANS, st.lists(st.tuples(st.sampled_from(MACHINES), AT), min_size=1, max_size=40))
-@settings(max_examples=120)
+@settings(max_examples=50)
 def test_polars_and_sql_are_told_the_same_rows_and_all_that_lie_within(spans, places):
     held = [at for span in spans for at in (span.since, span.until, span.until - MICROSECOND) if at < LAST]
     frame = rows(*places, *((name, at) for name in MACHINES for at in held[:30]))
