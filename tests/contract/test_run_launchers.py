@@ -22,7 +22,7 @@ from ports import free_port
 from resources.home import render_dagster_yaml
 from resources.run_tags import MICRO_BATCH, WARM_WORKER
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 TOY = Path(__file__).with_name("toy.py")
 TAGGED, BARE = {MICRO_BATCH: "true"}, {}
 either_way = pytest.mark.parametrize("tags", [TAGGED, BARE], ids=["tagged", "bare"])

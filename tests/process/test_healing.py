@@ -24,7 +24,7 @@ from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
 COMMAND = [sys.executable, "-m", "jobs"]
 WITHIN_S = 240.0
 READINGS = 3 * 96 * 6
