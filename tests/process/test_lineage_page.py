@@ -26,7 +26,7 @@ def test_the_lineage_page_shows_every_group_and_asset(up, tmp_path):
     picture = PICTURE if os.environ.get("SMARTMAINT_PICTURE_OF") else tmp_path / "lineage.png"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 2000, "height": 1100})
+        page = browser.new_page(viewport={"width": 2000, "height": 1400})
         page.goto(f"{up.url}/asset-groups", wait_until="domcontentloaded")
         for group in GROUPS:
             page.get_by_text(group, exact=True).first.wait_for(timeout=60_000)
