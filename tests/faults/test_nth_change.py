@@ -61,13 +61,8 @@ def killed(scene: Scene, home: Path, warm: Warm, *, at: int, act: Act) -> Outcom
 
 def healed(scene: Scene, home: Path, warm: Warm, twins: Twins) -> Findings:
     """The same command again, as anybody would, then one plain run and the checker."""
-    if scene.words[0] == "import":
-        again = warm.smartmaint(home, *scene.words)
-        assert again.status == 0, again.output
-    told = put(scene.file, readings=expected(HOT))
-    run, findings = recovered(warm, twins, home, told)
-    assert run.status == 0, run.output
-    return findings
+    again = scene.words if scene.words[0] == "import" else ()
+    return recovered(warm, twins, home, put(scene.file, readings=expected(HOT)), again=again)
 
 
 def changes(scene: Scene, home: Path, warm: Warm) -> int:

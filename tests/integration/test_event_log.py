@@ -54,3 +54,12 @@ def test_threads_share_one_storage(tmp_path):
         for thread in threads:
             thread.join()
         assert len(instance.get_dynamic_partitions("sources")) == 40
+
+
+def test_an_index_that_a_killed_process_left_half_made_is_made_whole(tmp_path):
+    index = tmp_path / "index.db"
+    index.touch()  # SQLite makes the file first, and Dagster looks for no more than that
+    storage = PooledSqliteEventLog(str(tmp_path))
+    storage.add_dynamic_partitions("sources", ["line"])
+    assert storage.get_dynamic_partitions("sources") == ["line"]
+    storage.dispose()
