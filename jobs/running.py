@@ -11,6 +11,7 @@ from jobs.runs import Ran, opened
 from resources.inbox import Inbox
 
 PLANNED = ("work_orders",)
+SETTLING_S = 3.0
 
 
 def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence[str] | None) -> dict[str, Any]:
@@ -30,7 +31,9 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
     if unknown:
         raise CommandError(f"no asset {', '.join(unknown)}; known are {', '.join((*GRAPH, *PLANNED))}")
     with opened(root, at=end_of(day)) as runner:
-        arrived = {one.source for one in Inbox(root=str(root)).pending()}
+        inbox = Inbox(root=str(root))
+        inbox.settle(seconds=SETTLING_S)  # whoever copies a file here and runs expects it to be taken
+        arrived = {one.source for one in inbox.pending()}
         known = sorted({*runner.sources(), *arrived})
         if not known:
             raise CommandError(

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,10 +92,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
 
     def pending(self) -> list[Arrived]:
         """Files to process, oldest arrival first; those still being written are left alone."""
-        found = []
-        for folder in self._landing.iterdir():
-            if folder.is_dir() and SOURCE.fullmatch(folder.name):
-                found += [(stat, path) for path in folder.iterdir() if _is_text(path) and (stat := _settled(path))]
+        found = [(stat, path) for path in self._files() if (stat := _settled(path))]
         found.sort(key=lambda entry: (entry[0].st_mtime_ns, entry[1].name))
         return [
             Arrived(
@@ -110,6 +107,13 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         while not (found := self.pending()) and time.monotonic() < end:
             time.sleep(POLL_S)
         return found
+
+    def settle(self, *, seconds: float) -> None:
+        """Wait until nobody writes any more to what lies here now; what comes in the meantime is not waited for."""
+        end = time.monotonic() + seconds
+        lying = [path for path in self._files() if not _is_unfinished(path)]
+        while any(path.is_file() and not _settled(path) for path in lying) and time.monotonic() < end:
+            time.sleep(POLL_S)
 
     def strays(self) -> list[str]:
         """What lies in the inbox but can never be processed.
@@ -298,6 +302,11 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
             claim.path.unlink(missing_ok=True)
         return True
 
+    def _files(self) -> Iterator[Path]:
+        for folder in self._landing.iterdir():
+            if folder.is_dir() and SOURCE.fullmatch(folder.name):
+                yield from filter(_is_text, folder.iterdir())
+
     def _archived(self, source: str, batch_id: str) -> Path:
         return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
 
@@ -310,7 +319,7 @@ def sha256(path: Path) -> str:
 
 def _settled(path: Path) -> os.stat_result | None:
     """State of a file nobody writes to any more; None for one that is still coming, or no file."""
-    if path.name.startswith(".") or path.suffix in (".part", ".tmp"):
+    if _is_unfinished(path):
         return None
     try:
         stat = path.stat()
@@ -318,6 +327,11 @@ def _settled(path: Path) -> os.stat_result | None:
         return None
     written = min(stat.st_mtime, stat.st_ctime)  # a sender's clock may be ahead, the kernel's is not
     return stat if path.is_file() and time.time() - written >= SETTLED_S else None
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether its name says that it is still being written."""
+    return path.name.startswith(".") or path.suffix in (".part", ".tmp")
 
 
 def _is_text(path: Path) -> bool:

@@ -185,7 +185,9 @@ def test_the_run_of_a_killed_process_is_failed_and_retried(dagster, tags):
 
 @warm_alone
 def test_a_killed_warm_worker_is_replaced_and_the_next_run_is_done_by_another(dagster):
-    worker = dagster.warm_worker()
+    before = dagster.launch("passes", TAGGED)
+    worker, _ = dagster.place(before)  # it has loaded: one that dies before is not replaced at once
+    assert dagster.ended(before) == SUCCESS
     os.kill(worker, signal.SIGKILL)
     run_id = dagster.launch("passes", TAGGED)
     assert dagster.ended(run_id) == SUCCESS

@@ -183,6 +183,16 @@ def test_a_fresh_file_is_pending_as_soon_as_nobody_writes_to_it(landing):
     assert SETTLED_S - 0.1 <= time.monotonic() - begun < 4.0
 
 
+def test_what_lies_there_settles_and_what_is_no_whole_file_is_not_waited_for(landing):
+    for name in (".hidden.csv", "half.csv.part"):
+        landing.write(name, age_s=0.0)
+    (landing.write("fresh.csv", age_s=0.0).parent / "folder").mkdir()
+    begun = time.monotonic()
+    landing.inbox.settle(seconds=5.0)
+    assert SETTLED_S - 0.1 <= time.monotonic() - begun < 4.0
+    assert landing.seen_at_once("later.csv", age_s=0.0) == ["line/fresh.csv"]
+
+
 def test_waiting_ends_empty_handed_when_the_time_is_over(landing):
     begun = time.monotonic()
     assert landing.inbox.wait_for_pending(seconds=0.2) == []
