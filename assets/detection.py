@@ -1,19 +1,30 @@
 """State detection: features become scores, scores become alarms."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import dagster as dg
 import polars as pl
 
 from assets.partitions import SOURCES
 from assets.upkeep import Update, bring_up_to_date, specs_of
+from resources.clock import Clock
 from resources.lake import Lake, Taken
 from resources.model_store import ModelStore
 from resources.spans import Span, all_time, at_moment, since
 
+SPEAKS = "the_source_speaks"
 
-def baselines(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+
+class Tools(NamedTuple):
+    """What some bodies need beside the lake."""
+
+    models: ModelStore
+    clock: Clock
+
+
+def baselines(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.MaterializeResult[Any]:
     """The healthy span of each machine, declared or assumed, and what its sensors did in it."""
     from pipelines.detection import reference
 
@@ -37,7 +48,38 @@ def baselines(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore
     )
 
 
-def data_quality(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+def outages(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
+    """Sources that fell silent as a whole: by the clock, so that silence is noticed without news."""
+    from pipelines.detection import outages as silence
+
+    source = context.partition_key
+    newest = lake.newest_moment("readings", source=source, time="recorded_at")
+    until = silence.watched_until(newest, now=tools.clock.now())
+
+    def compute(_taken: Taken) -> Update:
+        told = lake.read("outages", source=source)
+        if newest is None:
+            return Update(told)
+        last = lake.read("readings", source=source, spans=[Span(newest, newest + timedelta(milliseconds=1))])
+        newest_at, landed_at = last.sort("recorded_at", "landed_at").select("recorded_at", "landed_at").row(-1)
+        before = [Span(newest_at - silence.LOOK_BACK, newest_at)] if until else []
+        windows = lake.read("window_features", source=source, spans=before)["recorded_at"]
+        rows = silence.outages(told, windows, source=source, newest=newest_at, landed_at=landed_at, until=until)
+        return Update(rows)
+
+    definition = f"{silence.VERSION}|{until}"
+    result = bring_up_to_date(context, lake, "outages", inputs=(), compute=compute, definition=definition)
+    is_silent = until is not None and lake.read("outages", source=source)["is_open"].any()
+    check = dg.AssetCheckResult(
+        check_name=SPEAKS,
+        passed=not is_silent,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"newest_reading": str(newest)},
+    )
+    return result._replace(check_results=[check])
+
+
+def data_quality(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.MaterializeResult[Any]:
     """Sensors that fell silent or stand still, in windows that are over."""
     from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.detection import quality
@@ -58,7 +100,7 @@ def data_quality(context: dg.AssetExecutionContext, lake: Lake, _models: ModelSt
     return bring_up_to_date(context, lake, "data_quality", inputs=inputs, compute=compute, definition=quality.VERSION)
 
 
-def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> dg.MaterializeResult[Any]:
+def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
     """Robust z and isolation forest of each machine, calibrated on its healthy span to [0, 1]."""
     from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.detection import scoring
@@ -76,7 +118,7 @@ def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelS
         fitted = scoring.models(
             lake.read("baselines", source=source),
             set(windows["machine_id"]),
-            keep=models.keep,
+            keep=tools.models.keep,
             read=lambda name, since, until: lake.read(
                 "window_features", source=source, spans=[Span(since, until, (name,))]
             ),
@@ -89,7 +131,7 @@ def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, models: ModelS
     )
 
 
-def exceedances(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+def exceedances(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.MaterializeResult[Any]:
     """Windows that count towards an alarm, each going on with the run before it; refolded from where it changed."""
     from pipelines.changes import earliest
     from pipelines.detection.exceedances import LOOK_BACK, RULES, beyond
@@ -112,7 +154,7 @@ def exceedances(context: dg.AssetExecutionContext, lake: Lake, _models: ModelSto
     return bring_up_to_date(context, lake, "exceedances", inputs=inputs, compute=compute, definition=RULES.version)
 
 
-def alarms(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -> dg.MaterializeResult[Any]:
+def alarms(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.MaterializeResult[Any]:
     """Episodes: k of n windows beyond the threshold, silent or stuck raise one, a quiet gap ends it."""
     from pipelines.changes import earliest
     from pipelines.detection import alarms as episodes
@@ -143,6 +185,7 @@ def alarms(context: dg.AssetExecutionContext, lake: Lake, _models: ModelStore) -
 
 BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
     baselines: ["window_features", "machines"],
+    outages: ["window_features"],
     data_quality: ["window_features", "baselines"],
     anomaly_scores: ["window_features", "baselines"],
     exceedances: ["anomaly_scores", "data_quality"],
@@ -154,10 +197,15 @@ BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
     name="detection",
     specs=specs_of("detection", BODIES, kinds={"scikitlearn", "polars", "deltalake"}),
     partitions_def=SOURCES,
+    check_specs=[
+        dg.AssetCheckSpec(SPEAKS, asset="outages", description="The source is not silent beyond what is usual for it.")
+    ],
     can_subset=True,
 )
-def detection(context: dg.AssetExecutionContext, lake: Lake, models: ModelStore) -> Iterator[dg.MaterializeResult[Any]]:
+def detection(
+    context: dg.AssetExecutionContext, lake: Lake, models: ModelStore, clock: Clock
+) -> Iterator[dg.MaterializeResult[Any]]:
     """What is healthy, what is not, and when that is an alarm."""
     for body in BODIES:
         if dg.AssetKey(body.__name__) in context.selected_asset_keys:
-            yield body(context, lake, models)
+            yield body(context, lake, Tools(models, clock))

@@ -120,6 +120,8 @@ def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committe
     Raises:
         CommitFailedError: Another run landed files of the source meanwhile; redo.
     """
+    from pipelines.contracts.labels import KEY as LABEL_KEY
+    from pipelines.contracts.readings import KEY
     from pipelines.importers.sorting import Batch, sort_out
 
     if not files:
@@ -133,9 +135,13 @@ def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committe
         batch = file.claim.batch_id
         noted = lake.seq_of("readings", source=source, batch=batch, base=base)
         seq = next(one for one in (noted, file.seq, first + place * SEQ_STEP) if one is not None)
-        standing = _standing(versions, _span(file.parsed.readings), seq)
         landing = sort_out(
-            Batch(batch, seq, file.parsed), standing, known, source=source, landed_at=file.landed_at, now=file.judged_at
+            Batch(batch, seq, file.parsed),
+            _standing(_within(versions, _span(file.parsed.readings)), KEY, seq),
+            _standing(known, LABEL_KEY, seq),
+            source=source,
+            landed_at=file.landed_at,
+            now=file.judged_at,
         )
         versions = pl.concat([versions, landing.readings])
         known = pl.concat([known, landing.labels])
@@ -242,16 +248,16 @@ def _known(parsed: "Parsed") -> "Receipt":
     return Receipt(files=1, files_duplicate=1, rows_read=parsed.rows, rows_duplicate=parsed.rows)
 
 
-def _standing(versions: pl.DataFrame, span: Span | None, seq: int) -> pl.DataFrame:
-    """Of every key in a span the version that was current when the batch of that order had landed."""
-    from pipelines.contracts.readings import KEY
-
+def _within(readings: pl.DataFrame, span: Span | None) -> pl.DataFrame:
     if span is None:
-        return versions.clear()
-    then = versions.filter(
-        pl.col("recorded_at").is_between(span.since, span.until), pl.col("batch_seq") < seq + SEQ_STEP
-    )
-    return then.sort("batch_seq").unique(KEY, keep="last")
+        return readings.clear()
+    return readings.filter(pl.col("recorded_at").is_between(span.since, span.until))
+
+
+def _standing(versions: pl.DataFrame, key: Sequence[str], seq: int) -> pl.DataFrame:
+    """Of every key the version that was current when the batch of that order had landed."""
+    then = versions.filter(pl.col("batch_seq") < seq + SEQ_STEP)
+    return then.sort("batch_seq").unique(key, keep="last")
 
 
 def _first_landed(batch: str, *tables: pl.DataFrame) -> datetime | None:

@@ -58,12 +58,9 @@ def up(
 ) -> None:
     """Dagster's web page, sensor and schedules for this home, until stopped."""
     from jobs.up import serve
-    from resources.home import Home
 
     with _stated():
-        root = _root(home)
-        Home(root).prepare(warm_workers=warm_workers)
-        status = serve(root, port=port, told=OUT.print)
+        status = serve(_root(home), port=port, warm_workers=warm_workers, told=OUT.print)
     raise typer.Exit(status)
 
 

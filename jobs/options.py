@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.output import say_error
+from pipelines.failures import StatedError
 from resources.settings import from_environment
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all run-time state.  [default: data/home]")]
@@ -22,10 +23,8 @@ def home_root(home: Path | None) -> Path:
 @contextmanager
 def stated() -> Iterator[None]:
     """Errors that say all a person needs become one line; anything else is a defect and shows its trace."""
-    from jobs.failures import STATED
-
     try:
         yield
-    except STATED as error:
+    except StatedError as error:
         say_error(str(error))
         raise typer.Exit(1) from None

@@ -23,7 +23,7 @@ from resources.inbox import Inbox
 from resources.lake import Lake
 from resources.register import RegisterFile
 
-RECORDS = ("forecasts", "decisions", "work_orders")
+RECORDS = ("outages", "forecasts", "decisions", "work_orders")
 """What was said at a moment that has passed: nothing computes it again."""
 
 
@@ -169,8 +169,8 @@ def _file(batch: str, source: Source, note: Mapping[str, Any], inbox: Inbox) -> 
 def _carry(source: str, held: Mapping[str, pl.DataFrame], archived: set[str], lake: Lake, rebuilt: Rebuilt) -> None:
     """Take over the rows of batches that are not in the archive and not in the new lake yet."""
     kept = {table: rows.filter(~pl.col("batch_id").is_in(list(archived))) for table, rows in held.items()}
-    orders = kept["readings"].group_by("batch_id").agg(pl.col("batch_seq").min())
-    batches = {**dict.fromkeys(kept["labels"]["batch_id"], 0), **dict(orders.rows())}
+    orders = pl.concat([rows.select("batch_id", "batch_seq") for rows in kept.values()])
+    batches = dict(orders.group_by("batch_id").agg(pl.col("batch_seq").min()).rows())
     fresh = {batch: seq for batch, seq in batches.items() if not lake.knows("readings", source=source, batch=batch)}
     if not fresh:
         return

@@ -1,5 +1,10 @@
-"""`smartmaint up`: Dagster's web server, daemon and code server for one home, until stopped."""
+"""`smartmaint up`: Dagster's web server, daemon and code server for one home, until stopped.
 
+This process lives as long as they do and only watches, so it loads none of the libraries: what needs them is done in a
+process apart that ends.
+"""
+
+import multiprocessing
 import os
 import signal
 import socket
@@ -7,17 +12,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any, TypeVar
 
-from jobs.doctor import examine
 from jobs.failures import CommandError
 from jobs.lock import hold, sign
 from jobs.output import shown
 from resources.processes import child_processes, command_line
 from resources.settings import REPOSITORY, for_child
 
+T = TypeVar("T")
 GRACE_S = 20.0
 SHORTEST_S = 60.0
 """What ends sooner than this after its start would end again: a person must see why."""
@@ -25,21 +32,23 @@ DEAF_S = 10.0
 """So long a code server may be gone: one that is reloaded is back at once."""
 
 
-def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
-    """Run `dagster dev` on a prepared home, again where a part of it died, and pass on whatever stops this process.
+def serve(home: Path, *, port: int, warm_workers: int | None, told: Callable[[str], None]) -> int:
+    """Run `dagster dev` on a home, again where a part of it died, and pass on whatever stops this process.
 
     Returns:
         Exit status: 0 when stopped from outside.
     Raises:
         CommandError: The port is in use, or another `up` is on this home.
+        HomeError: The home cannot be used.
     """
+    _apart(_prepare, home, warm_workers)
     lock = hold(home)
     _refuse_used(port)
     children: list[subprocess.Popen[bytes]] = []
     asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
     while not asked:
-        for found in examine(home, mend=True, starts=True):
-            told(shown(f"{found.state}: {found.check}: {found.what}: {found.where}: {found.remedy}"))
+        for finding in _apart(_mended, home):
+            told(shown(finding))
         begun = time.monotonic()
         children[:] = [_started(home, port, lock)]
         told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
@@ -51,6 +60,26 @@ def serve(home: Path, *, port: int, told: Callable[[str], None]) -> int:
         if not asked:
             told("a part of Dagster ended: all of it starts again")
     return 0
+
+
+def _apart(work: Callable[..., T], *arguments: Any) -> T:
+    """What a function of this module returns or raises, in a process of its own."""
+    context, ignored = multiprocessing.get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(1, context, initializer=signal.signal, initargs=ignored) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _prepare(home: Path, warm_workers: int | None) -> None:
+    from resources.home import Home
+
+    Home(home).prepare(warm_workers=warm_workers)
+
+
+def _mended(home: Path) -> list[str]:
+    from jobs.doctor import examine
+
+    found = examine(home, mend=True, starts=True)
+    return [f"{one.state}: {one.check}: {one.what}: {one.where}: {one.remedy}" for one in found]
 
 
 def _refuse_used(port: int) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import polars as pl
 
 from pipelines.contracts.vocabulary import CRITICALITIES, NAME, SOURCE
+from pipelines.failures import StatedError
 
 MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
@@ -24,7 +25,7 @@ FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hou
 Span = tuple[datetime, datetime]
 
 
-class RegisterError(ValueError):
+class RegisterError(StatedError):
     """The register says something that cannot be read; the message names the entry and what is expected."""
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.failures import StatedError
+
 SHORTEST_DAYS = 1 / 24
 """A grace shorter than a run or a query takes away what it reads."""
 
 
-class CareError(ValueError):
+class CareError(StatedError):
     """`settings.toml` says something unreadable; the message names the file, the place and what is expected."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 import polars as pl
 
+from pipelines.failures import StatedError
 from resources.lake import Lake
 
 COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
@@ -20,7 +21,7 @@ LONGEST_QUERY = timedelta(hours=1)
 FILE = re.compile(r"'((?:[^']|'')+\.parquet)'")
 
 
-class QueryError(ValueError):
+class QueryError(StatedError):
     """The query is not allowed or not right; the message says which."""
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contracts.vocabulary import TABLES
+from pipelines.failures import StatedError
 from resources.lake import Lake
 from resources.settings import REPOSITORY
 
-FORMAT = 1
+FORMAT = 2
 UNUSABLE = re.compile(r"[%=?*^|\\\[\]\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """What a table, a catalog or a run store cannot have in its path: deltalake, DuckDB, SQLite read a meaning into it."""
 MACHINES_TEMPLATE = """\
@@ -70,7 +71,7 @@ LAUNCHING = {  # what Dagster does unless it is told to keep workers warm
 }
 
 
-class HomeError(RuntimeError):
+class HomeError(StatedError):
     """The home cannot be used; the message says what was found and what to do."""
 
 

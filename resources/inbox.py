@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from resources.keeping import NO_LINKS, alone, keep_original, make_folder, read_
 
 SETTLED_S = 0.5
 POLL_S = 0.1
+PARQUET, FOOTER = b"PAR1", 8  # how such a file begins and ends, and how many bytes its end takes: length and mark
 SOURCE = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
@@ -325,8 +327,23 @@ def _settled(path: Path) -> os.stat_result | None:
         stat = path.stat()
     except OSError:  # processed between listing and looking, or a link to nowhere
         return None
+    if not path.is_file():
+        return None
     written = min(stat.st_mtime, stat.st_ctime)  # a sender's clock may be ahead, the kernel's is not
-    return stat if path.is_file() and time.time() - written >= SETTLED_S else None
+    return stat if time.time() - written >= SETTLED_S or _is_whole_parquet(path, stat.st_size) else None
+
+
+def _is_whole_parquet(path: Path, size: int) -> bool:
+    """Whether it ends in a footer: that is written last, so nobody is writing to it any more."""
+    if path.suffix != ".parquet" or size < len(PARQUET) + FOOTER:
+        return False
+    try:
+        with path.open("rb") as file:
+            file.seek(size - FOOTER)
+            length, magic = struct.unpack("<i4s", file.read(FOOTER))
+    except (OSError, struct.error):
+        return False
+    return bool(magic == PARQUET and 0 < length <= size - len(PARQUET) - FOOTER)
 
 
 def _is_unfinished(path: Path) -> bool:

@@ -39,21 +39,23 @@ class Taken(NamedTuple):
             None where the feed does not reach back to the note: recompute the source.
         notes: Of the definition, and of each input.
         output: The consumer's table as it was when its notes were read: a later commit by another run is a conflict.
+        is_redefined: What else the output depends on is not what it was.
     """
 
     changed: Mapping[str, pl.DataFrame | None]
     notes: list[Transaction]
     output: DeltaTable
+    is_redefined: bool = False
 
     @property
     def nothing_new(self) -> bool:
-        return all(rows is not None and rows.is_empty() for rows in self.changed.values())
+        return not self.is_redefined and all(rows is not None and rows.is_empty() for rows in self.changed.values())
 
     @property
     def news(self) -> Mapping[str, pl.DataFrame] | None:
         """Changed rows by input; None where any feed does not reach back: recompute the source."""
         known = {name: rows for name, rows in self.changed.items() if rows is not None}
-        return known if len(known) == len(self.changed) else None
+        return None if self.is_redefined or len(known) < len(self.changed) else known
 
 
 class Lake(dg.ConfigurableResource["Lake"]):
@@ -163,7 +165,7 @@ class Lake(dg.ConfigurableResource["Lake"]):
             noted = None if is_redefined else output.transaction_version(note.app_id)
             changed[name] = self._counted(_changes(delta, source, noted))
             notes.append(note)
-        taken = Taken(changed, notes, output)
+        taken = Taken(changed, notes, output, is_redefined)
         if taken.nothing_new and any(_lags(note, output) for note in notes[1:]):
             _note_only(output, notes)
         return taken

@@ -20,6 +20,7 @@ class Plant:
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
         self.home = Home(root)
         self.home.prepare()
+        self.instance = instance
         self.runner = Runner(self.home, instance)
         self.lake = Lake(root=str(self.home.lake))
         self.inbox = Inbox(root=str(root))

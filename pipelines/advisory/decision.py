@@ -49,12 +49,18 @@ class Policy:
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of one machine when it is decided on."""
+    """What is known of one machine when it is decided on.
+
+    Attributes:
+        is_believed: Its open alarm is.
+        is_anomaly: That alarm is about the machine, not about the data of a sensor.
+    """
 
     is_stale: bool
     is_still: bool
     confidence: float
     is_believed: bool
+    is_anomaly: bool
     urgency: str
     criticality: str
 
@@ -73,11 +79,11 @@ RULES = (
     Rule("the machine stands still", lambda case: case.is_still, "monitor"),
     Rule(
         "believed and failing within days",
-        lambda case: case.is_believed and case.urgency in ("medium", "high"),
+        lambda case: case.is_believed and case.is_anomaly and case.urgency in ("medium", "high"),
         "plan",
     ),
     Rule("failing within days by forecast alone", lambda case: case.urgency == "high", "ask"),
-    Rule("believed, no failure in sight", lambda case: case.is_believed, "inspect"),
+    Rule("believed and to be looked at", lambda case: case.is_believed, "inspect"),
     Rule("critical and not quiet", lambda case: case.criticality == "high" and case.confidence > 0, "ask"),
     Rule("nothing to act on", lambda _case: True, "monitor"),
 )
@@ -128,6 +134,7 @@ def _decided(
         is_still=forecast["reason"] == "no_recent_data",
         confidence=confidence,
         is_believed=bool(episode) and confidence >= policy.believed,
+        is_anomaly=bool(episode and episode["kind"] == "anomaly"),
         urgency=policy.urgency(forecast["ttf_low_h"]),
         criticality=machine.get("criticality", "medium"),
     )

@@ -3,6 +3,7 @@
 Imports the solver, which takes half a second: assets import this module inside their body.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ def _search(problem: Problem, rough: Mapping[str, Place], seed: int) -> tuple[st
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = problem.settings.search_limit
     status = solver.solve(model)
-    bound = max(0.0, solver.best_objective_bound)  # no cost is below 0, whatever little was proved
+    # costs are whole numbers, so the bound is the next one above, but for what floats lose; and none is below 0
+    bound = max(0.0, float(math.ceil(solver.best_objective_bound - 1e-6)))
     if status == cp_model.UNKNOWN:
         return "FEASIBLE", rough, bound
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -8,7 +8,7 @@ KEY = ("machine_id", "kind", "label", "started_at")
 
 LABELS = contract(
     "labels",
-    "One known condition of one machine over a span of time.",
+    "One known condition of one machine over a span of time, as it landed. A correction is a further row.",
     {
         "source": source(),
         "machine_id": machine_id(),
@@ -18,8 +18,9 @@ LABELS = contract(
         "ended_at": column(TIME, "Last moment it is known to have held.", null="still holds or ends with the machine"),
         "landed_at": column(TIME, "When its batch was committed.", lineage=True),
         "batch_id": column(pl.String(), "sha256 of the arrived file.", lineage=True),
+        "batch_seq": column(pl.Int64(), "Order of landing: the highest of a key is its current value.", lineage=True),
         "batch_row": column(pl.Int64(), "First row in the arrived file, from 0.", lineage=True),
     },
-    key=(*KEY, "batch_id"),
+    key=(*KEY, "batch_seq"),
     time="started_at",
 )

@@ -12,6 +12,7 @@ from pipelines.contracts.forecasts import FORECASTS
 from pipelines.contracts.health_index import HEALTH_INDEX
 from pipelines.contracts.labels import LABELS
 from pipelines.contracts.machines import MACHINES
+from pipelines.contracts.outages import OUTAGES
 from pipelines.contracts.readings import READINGS
 from pipelines.contracts.verdicts import VERDICTS_TABLE
 from pipelines.contracts.window_features import WINDOW_FEATURES
@@ -24,6 +25,7 @@ CONTRACTS = MappingProxyType(
         "machines": MACHINES,
         "window_features": WINDOW_FEATURES,
         "baselines": BASELINES,
+        "outages": OUTAGES,
         "data_quality": DATA_QUALITY,
         "anomaly_scores": ANOMALY_SCORES,
         "exceedances": EXCEEDANCES,

@@ -13,6 +13,7 @@ TABLES = (
     "machines",
     "window_features",
     "baselines",
+    "outages",
     "data_quality",
     "anomaly_scores",
     "exceedances",

@@ -75,17 +75,16 @@ def sort_out(
         batch: The parsed file.
         readings: Those of the source that were current when the batch first landed, at least for its span; of a batch
             that has landed in part, its own rows too.
-        labels: Those of the source that are known.
+        labels: Likewise.
         source: Source the file arrived for.
         landed_at: Moment that is written into the rows.
         now: Landing clock: what was measured more than `AHEAD` after it was not measured then.
     """
     kept, broken = _judged(batch.parsed.readings, READINGS, source=source, landed_at=landed_at)
     good, mistimed = _in_time(kept, now)
-    new, corrected = _new(_last(good, KEY), readings, batch)
+    new, corrected = _new(_last(good, KEY), readings, batch, KEY, ("value", "quality"))
     known, unknown = _judged(batch.parsed.labels, LABELS, source=source, landed_at=landed_at)
-    latest = _last(known, LABEL_KEY).with_columns(batch_id=pl.lit(batch.batch_id))
-    new_labels = latest.join(labels, on=[*LABEL_KEY, "ended_at"], how="anti", nulls_equal=True)
+    new_labels, _ = _new(_last(known, LABEL_KEY), labels, batch, LABEL_KEY, ("ended_at",))
     value = pl.col("value").cast(pl.String)
     rejected = pl.concat(
         [
@@ -158,15 +157,17 @@ def _in_time(good: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFr
     return marked.filter(pl.col("reasons").is_null()).drop("reasons"), marked.drop_nulls("reasons")
 
 
-def _new(good: pl.DataFrame, readings: pl.DataFrame, batch: Batch) -> tuple[pl.DataFrame, int]:
+def _new(
+    good: pl.DataFrame, standing: pl.DataFrame, batch: Batch, key: Sequence[str], values: Sequence[str]
+) -> tuple[pl.DataFrame, int]:
     """Rows that do not stand there already, numbered, and how many of them correct one that does.
 
     A row that comes back from quarantine may overrule one that landed before it from its own file: it takes the next
     number above, of those that are left free behind each batch.
     """
-    stood = readings.select(*KEY, stood="batch_seq")
-    new = good.join(readings, on=[*KEY, "value", "quality"], how="anti", maintain_order="left")
-    new = new.join(stood, on=KEY, how="left", maintain_order="left")
+    stood = standing.select(*key, stood="batch_seq")
+    new = good.join(standing, on=[*key, *values], how="anti", nulls_equal=True, maintain_order="left")
+    new = new.join(stood, on=list(key), how="left", maintain_order="left")
     seq = pl.lit(batch.batch_seq, pl.Int64)
     numbered = new.with_columns(
         batch_id=pl.lit(batch.batch_id),

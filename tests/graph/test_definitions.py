@@ -14,6 +14,7 @@ ASSETS = {
     "machines": "acquisition",
     "window_features": "manipulation",
     "baselines": "detection",
+    "outages": "detection",
     "data_quality": "detection",
     "exceedances": "detection",
     "anomaly_scores": "detection",
@@ -29,7 +30,7 @@ ASSETS = {
     "retention": "maintenance",
     "prune": "maintenance",
 }
-CHECKS = {"readings:every_row_is_accounted_for", "readings:nothing_was_refused"}
+CHECKS = {"readings:every_row_is_accounted_for", "readings:nothing_was_refused", "outages:the_source_speaks"}
 
 
 def graph(tmp_path) -> dg.Definitions:

@@ -1,12 +1,15 @@
 """The real graph on a real lake: what lands is what comes out, and running again changes nothing."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from homes import START, Plant, telemetry
 
+from assets.detection import SPEAKS
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
 
@@ -137,3 +140,29 @@ def test_a_correction_wins_and_what_was_known_before_is_kept(plant):
     assert plant.lake.count("readings") == first.height + fixed.height
     features = plant.lake.read("window_features").filter(pl.col("sensor") == "current_a")
     assert set(features["mean"]) == {7.0}
+
+
+def test_a_source_of_which_nothing_comes_any_more_is_an_outage_without_news_until_it_is_heard(plant):
+    def lived(at: datetime, frame: pl.DataFrame | None = None) -> tuple[list[dict[str, Any]], bool]:
+        """Outages and whether the check passed, after a run with the clock standing at a moment."""
+        files = [] if frame is None else [plant.drop(frame, f"{at:%d-%H}.parquet")]
+        ran = plant.runner.at(at.isoformat()).run("micro_batch", source="line", files=files)
+        assert not ran.failures
+        key = dg.AssetCheckKey(dg.AssetKey("outages"), SPEAKS)
+        (record,) = plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        rows = plant.lake.read("outages").sort("since").select("since", "until", "is_open").to_dicts()
+        return rows, record.status == AssetCheckExecutionRecordStatus.SUCCEEDED
+
+    readings, hour = telemetry(72), timedelta(hours=1)
+    told = pl.col("recorded_at") <= START + 48 * hour
+    last = START + 48 * hour
+    assert lived(last + hour / 60, readings.filter(told)) == ([], True)
+    assert lived(last + hour / 2) == ([], True)
+    assert lived(last + 2.5 * hour) == ([{"since": last, "until": last + 2 * hour, "is_open": True}], False)
+    assert lived(last + 5.5 * hour) == ([{"since": last, "until": last + 5 * hour, "is_open": True}], False)
+    heard = pl.col("recorded_at") > last + 6 * hour
+    back = START + 72 * hour
+    closed = [{"since": last, "until": back, "is_open": False}]
+    assert lived(back, readings.filter(heard)) == (closed, True)
+    assert lived(back + hour / 2, readings.filter(~told & ~heard)) == (closed, True)  # sent late
+    assert plant.lake.read("data_quality").is_empty()

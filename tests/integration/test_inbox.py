@@ -1,6 +1,7 @@
 """The inbox: a file shows whole or not at all, leaves last, and its original is kept whatever its name."""
 
 import errno
+import io
 import json
 import os
 import threading
@@ -42,11 +43,11 @@ class Landing:
         os.utime(path, (time.time() - age_s,) * 2)
         return path
 
-    def seen_at_once(self, name: str, *, age_s: float) -> list[str]:
+    def seen_at_once(self, name: str, *, age_s: float, content: bytes = b"1") -> list[str]:
         """What is pending right after a file was written; on a busy machine that may take several tries."""
         while True:
             begun = time.monotonic()
-            self.write(name, age_s=age_s)
+            self.write(name, content, age_s=age_s)
             found = self.pending()
             if time.monotonic() - begun < SETTLED_S:
                 return found
@@ -181,6 +182,18 @@ def test_a_fresh_file_is_pending_as_soon_as_nobody_writes_to_it(landing):
     landing.write("fresh.csv", age_s=0.0)
     assert [one.file for one in landing.inbox.wait_for_pending(seconds=5.0)] == ["line/fresh.csv"]
     assert SETTLED_S - 0.1 <= time.monotonic() - begun < 4.0
+
+
+def test_a_parquet_file_is_pending_at_once_when_its_footer_is_written(landing):
+    buffer = io.BytesIO()
+    pl.DataFrame({"value": range(1000)}).write_parquet(buffer)
+    whole = buffer.getvalue()
+    assert landing.seen_at_once("whole.parquet", age_s=0.0, content=whole) == ["line/whole.parquet"]
+    for cut in (*range(0, len(whole), len(whole) // 16), len(whole) - 1):
+        assert landing.seen_at_once("cut.parquet", age_s=0.0, content=whole[:cut]) == ["line/whole.parquet"]
+    assert landing.seen_at_once("small.parquet", age_s=0.0, content=b"PAR1\x01\x00\x00\x00PAR1") == [
+        "line/whole.parquet"
+    ]
 
 
 def test_what_lies_there_settles_and_what_is_no_whole_file_is_not_waited_for(landing):

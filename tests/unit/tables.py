@@ -13,7 +13,7 @@ from pipelines.contracts.registry import CONTRACTS
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
-LANDED = {"landed_at": MONDAY, "batch_id": "b" * 64, "batch_row": 0}
+LANDED = {"landed_at": MONDAY, "batch_id": "b" * 64, "batch_seq": 1, "batch_row": 0}
 PLAIN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "readings": {
@@ -21,7 +21,6 @@ PLAIN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "recorded_at": MONDAY,
             "value": 2.0,
             "quality": "good",
-            "batch_seq": 1,
             **LANDED,
         },
         "labels": {"kind": "fault", "label": "bearing_wear", "started_at": MONDAY, "ended_at": None, **LANDED},
@@ -66,6 +65,12 @@ PLAIN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 }
             ],
             "model_version": "m1",
+        },
+        "outages": {
+            "since": MONDAY,
+            "until": MONDAY + 2 * HOUR,
+            "is_open": True,
+            "usual_s": 600,
         },
         "data_quality": {
             "sensor": "vibration_mm_s",

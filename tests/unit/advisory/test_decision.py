@@ -48,6 +48,7 @@ def decided(
 
 
 SILENT: dict[str, Any] = {"alarms": [], "verdicts": []}
+STUCK: dict[str, Any] = {"alarms": [{"kind": "stuck"}]}
 DOUBTED: dict[str, Any] = {"verdicts": [{"confidence": 0.69}]}
 
 
@@ -59,9 +60,11 @@ DOUBTED: dict[str, Any] = {"verdicts": [{"confidence": 0.69}]}
         ({}, {}, "believed and failing within days", "plan"),
         ({"ttf_low_h": 200.0}, {}, "believed and failing within days", "plan"),
         ({}, SILENT, "failing within days by forecast alone", "ask"),
+        ({}, STUCK, "failing within days by forecast alone", "ask"),
+        ({"ttf_low_h": 200.0}, STUCK, "believed and to be looked at", "inspect"),
         ({}, DOUBTED, "failing within days by forecast alone", "ask"),
-        ({"ttf_low_h": 241.0}, {}, "believed, no failure in sight", "inspect"),
-        (QUIET, {}, "believed, no failure in sight", "inspect"),
+        ({"ttf_low_h": 241.0}, {}, "believed and to be looked at", "inspect"),
+        (QUIET, {}, "believed and to be looked at", "inspect"),
         (QUIET, DOUBTED | {"criticality": "high"}, "critical and not quiet", "ask"),
         (QUIET, DOUBTED, "nothing to act on", "monitor"),
         (QUIET, SILENT | {"criticality": "high"}, "nothing to act on", "monitor"),
@@ -79,6 +82,7 @@ CASES = st.builds(
     is_still=st.booleans(),
     confidence=st.sampled_from([0.0, 0.3, 0.9]),
     is_believed=st.booleans(),
+    is_anomaly=st.booleans(),
     urgency=st.sampled_from(["none", "low", "medium", "high"]),
     criticality=st.sampled_from(["low", "medium", "high"]),
 )

@@ -69,7 +69,7 @@ def test_two_rows_with_the_same_key_are_refused(name):
     ("name", "lineage"),
     [
         ("readings", ["landed_at", "batch_id", "batch_seq", "batch_row"]),
-        ("labels", ["landed_at", "batch_id", "batch_row"]),
+        ("labels", ["landed_at", "batch_id", "batch_seq", "batch_row"]),
         ("machines", ["register_version"]),
         ("window_features", ["batch_seq", "run_id"]),
         ("alarms", ["supersedes", "run_id"]),

@@ -212,6 +212,8 @@ def test_a_label_lands_once_and_again_when_its_end_becomes_known():
     assert (first.labels.height, again.labels.height) == (1, 0)
     assert ended.labels["ended_at"].to_list() == [END]
     assert [landing.receipt.labels_landed for landing in (first, again, ended)] == [1, 0, 1]
+    reopened = land(known([("plant.pump-1", "fault", "wear", MONDAY, None)]), labels=ended.labels, seq=4)
+    assert reopened.labels.select("ended_at", "batch_seq").rows() == [(None, 4)]
 
 
 def test_a_label_told_twice_in_a_file_lands_once_and_the_later_row_wins():
