@@ -16,7 +16,7 @@ up: .venv/.ready ## the same graph in the Dagster UI, until stopped
 	$(BIN)/smartmaint up
 
 test: .venv/.ready ## every test that needs no server and no patience
-	$(BIN)/pytest -m "not slow and not service"
+	$(BIN)/pytest -m "not slow and not service" -n 2 --dist loadfile
 
 test-all: .venv/.ready ## every test; those whose server is absent say so
 	$(BIN)/pytest

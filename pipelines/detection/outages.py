@@ -11,7 +11,7 @@ FACTOR = 2.0
 """A silence is an outage from so many times the longest usual one on."""
 LOOK_BACK = timedelta(days=28)
 LIVE = timedelta(hours=1)
-"""Readings of a live source land within this time; what is imported from an archive falls silent by nature."""
+"""Readings of a live source land before this time is over; what is imported from an archive falls silent by nature."""
 WATCHED = timedelta(days=7)
 """An outage is not watched longer, and a silence that is older when it is first looked at is none."""
 VERSION = hashlib.sha256(f"outages/1|{SHORTEST}|{FACTOR}|{LOOK_BACK}|{LIVE}|{WATCHED}".encode()).hexdigest()[:16]
@@ -51,7 +51,7 @@ def outages(
             row.update(until=landed_at, is_open=False)
     if until is not None and newest in rows:
         rows[newest]["until"] = max(until, rows[newest]["until"])
-    elif until is not None and landed_at - newest <= LIVE and until - newest < WATCHED:
+    elif until is not None and landed_at - newest < LIVE and until - newest < WATCHED:
         usual = usual_silence(windows, [*rows])
         if until - newest >= max(SHORTEST, FACTOR * usual):
             seconds = int(usual.total_seconds())

@@ -73,8 +73,8 @@ def test_an_outage_before_does_not_count_as_usual():
 
 
 def test_what_is_imported_long_after_it_was_measured_falls_silent_by_nature():
-    assert looked(NEWEST + 3 * HOUR, late=HOUR) == [outage(NEWEST + 3 * HOUR)]
-    assert looked(NEWEST + 3 * HOUR, late=HOUR + MINUTE) == []
+    assert looked(NEWEST + 3 * HOUR, late=HOUR - MINUTE) == [outage(NEWEST + 3 * HOUR)]
+    assert looked(NEWEST + 3 * HOUR, late=HOUR) == []
 
 
 def test_an_outage_grows_with_the_clock_for_a_week_and_is_closed_when_the_source_is_heard():
