@@ -12,7 +12,7 @@ from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.clock import Clock
 from resources.lake import Lake, Taken
 from resources.model_store import ModelStore
-from resources.spans import Span, all_time, at_moment, since
+from resources.spans import Span, all_time, at_moment, rows_within, since
 
 SPEAKS = "the_source_speaks"
 
@@ -145,7 +145,8 @@ def exceedances(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) ->
             moments = earliest(*news.values())
             spans = since(moments)
             before = [Span(span.since - LOOK_BACK, span.since, span.machines) for span in spans]
-            carried = lake.read("exceedances", source=source, spans=before)
+            # of many spans whole days are read: a run must not go on from a window that comes after it
+            carried = lake.read("exceedances", source=source, spans=before).filter(rows_within(before, "recorded_at"))
         scores = lake.read("anomaly_scores", source=source, spans=spans, where=pl.col("score") >= RULES.threshold)
         windows = beyond(scores, lake.read("data_quality", source=source, spans=spans), RULES)
         return Update(folded(windows, carried), spans)
