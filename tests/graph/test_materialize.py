@@ -68,6 +68,18 @@ def test_a_climbing_temperature_ends_in_a_planned_repair(plant):
     assert order["ends_at"] <= forecast["issued_at"] + timedelta(hours=true_h - 12)
 
 
+def test_of_machines_that_all_stand_still_it_is_said_that_there_is_no_recent_data(plant):
+    running = 'criticality = "high"\nrunning = { sensor = "current_a", above = 10.0 }'
+    plant.home.machines.write_text(REGISTER.replace('criticality = "high"', running))
+    current, stops_at = pl.col("sensor") == "current_a", START + timedelta(hours=72)
+    stopped = pl.when(current & (pl.col("recorded_at") >= stops_at)).then(0.0).otherwise("value")
+    readings = telemetry(98).with_columns(value=stopped)
+    for when in (pl.col("recorded_at") < stops_at, pl.col("recorded_at") >= stops_at):
+        plant.materialize(files=[plant.drop(readings.filter(when), "a.parquet")])
+    said = plant.lake.read("forecasts").sort("issued_at").select("issued_at", "reason").rows()
+    assert said == [(stops_at, "not_degrading"), (START + timedelta(hours=98), "no_recent_data")]
+
+
 def test_a_declared_threshold_counts_from_the_next_run_on(plant):
     plant.materialize(files=[plant.drop(telemetry(96), "a.parquet")])
     plant.home.machines.write_text(REGISTER)
