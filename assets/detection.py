@@ -43,9 +43,7 @@ def baselines(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> d
         return Update(rows, facts={"models": rows["model_version"].count()})
 
     inputs = ("window_features", "machines")
-    return bring_up_to_date(
-        context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.definition()
-    )
+    return bring_up_to_date(context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.VERSION)
 
 
 def outages(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
