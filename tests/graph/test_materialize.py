@@ -87,6 +87,21 @@ def test_a_declared_threshold_counts_from_the_next_run_on(plant):
     assert plant.lake.read("forecasts")["reason"].to_list() == ["not_degrading"]
 
 
+def test_a_machine_that_was_a_slip_of_the_pen_leaves_with_it_and_those_that_spoke_stay(plant):
+    def listed() -> list[str]:
+        plant.materialize("machines")
+        return plant.lake.read("machines").sort("machine_id")["machine_id"].to_list()
+
+    plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pmup-1"))
+    plant.materialize("readings", "labels", files=[plant.drop(telemetry(1), "a.parquet")])
+    assert listed() == ["line.pmup-1", "line.pump-1"]
+    plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pump-2"))
+    assert listed() == ["line.pump-1", "line.pump-2"]
+    later = telemetry(1).with_columns(machine_id=pl.lit("pump-3"))
+    plant.materialize("readings", "labels", files=[plant.drop(later, "b.parquet")])
+    assert listed() == ["line.pump-1", "line.pump-2", "line.pump-3"]
+
+
 def test_a_machine_without_a_reference_or_with_a_broken_one_holds_nobody_up(plant):
     readings = telemetry(96)
     short = telemetry(3).with_columns(machine_id=pl.lit("pump-2"))
