@@ -48,7 +48,8 @@ def standing_slots(work_orders: pl.DataFrame, *, now: datetime) -> dict[str, Slo
     """
     standing = _standing(work_orders, now).drop_nulls("starts_at")
     return {
-        row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"]) for row in standing.to_dicts()
+        row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"], row["machine_id"])
+        for row in standing.to_dicts()
     }
 
 
@@ -56,17 +57,17 @@ def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) 
     """Orders of the plan that stood before `now` and that nothing asks for any more, as rows of the new plan.
 
     They are said to be withdrawn, not left out: a plan without any job would else be no rows, and the old one stand.
+    One that somebody is at work on stays as it is until its slot is over.
     """
     asked = [job.work_order_id for job in jobs]
     gone = _standing(work_orders, now).filter(~pl.col("work_order_id").is_in(asked))
-    return gone.with_columns(
-        planned_at=pl.lit(now.astimezone(UTC), gone.schema["planned_at"]),
-        status=pl.lit("withdrawn"),
-        technician=pl.lit(None, pl.String),
-        starts_at=pl.lit(None, gone.schema["starts_at"]),
-        ends_at=pl.lit(None, gone.schema["ends_at"]),
-        note=pl.lit("no decision asks for it any more"),
-    )
+    is_at_work = (pl.col("starts_at") <= now) & (pl.col("ends_at") > now)
+    said = {"status": "withdrawn", "note": "no decision asks for it any more"}
+    told = [
+        pl.when(is_at_work).then(name).otherwise(pl.lit(said.get(name), gone.schema[name])).alias(name)
+        for name in ("status", "technician", "starts_at", "ends_at", "note")
+    ]
+    return gone.with_columns(*told, planned_at=pl.lit(now.astimezone(UTC), gone.schema["planned_at"]))
 
 
 def _standing(work_orders: pl.DataFrame, now: datetime) -> pl.DataFrame:

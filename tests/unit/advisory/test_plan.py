@@ -529,6 +529,12 @@ def test_begun_work_that_nothing_asks_for_any_more_still_keeps_its_technician_bu
     assert made.slots == {job(1).work_order_id: slot("anna", at(8))}
 
 
+def test_begun_work_that_nothing_asks_for_any_more_keeps_its_machine_busy_too():
+    begun = replace(slot("anna", at(5), 3.0), machine_id="plant-a.pump-1")
+    made = planned([job(1)], [technician("anna"), technician("bert")], standing={job(2).work_order_id: begun})
+    assert made.slots[job(1).work_order_id].starts_at == at(8)
+
+
 def test_slots_that_have_begun_and_overlap_each_other_break_nothing():
     stood = {job(n).work_order_id: slot("anna", at(4), 3.0) for n in (1, 2)}
     made = planned([job(1), job(2), job(3)], [technician()], standing=stood)
