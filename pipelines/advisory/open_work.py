@@ -1,16 +1,19 @@
 """From decisions to jobs for the planner, and the slots that people have been told of."""
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import polars as pl
 
-from pipelines.advisory.problem import Job, Slot
+from pipelines.advisory.problem import SETTINGS, Job, Slot
 from pipelines.identity import stable_id
 
 KINDS = {"plan": "repair", "inspect": "inspection"}
 WEIGHT = {"none": 1, "low": 1, "medium": 3, "high": 10}
 """Of urgency and of criticality: an hour too late weighs their product."""
+VERSION = hashlib.sha256(f"{SETTINGS.version}|{KINDS}|{WEIGHT}".encode()).hexdigest()[:16]
+"""Of all a plan follows from besides decisions and crew."""
 
 
 def open_jobs(decisions: pl.DataFrame) -> list[Job]:

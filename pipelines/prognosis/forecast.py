@@ -12,6 +12,8 @@ import polars as pl
 from pipelines.identity import stable_id
 from pipelines.prognosis.trend import Series, is_degrading, level, line_crossing
 
+METHOD = "prophet-trend/1"
+"""Of `trend` and `prophet_trend`, whose constants are not asked: the latter loads too slowly for it."""
 UNDECLARED = {"failure_mode": "any", "sensor": None, "threshold": None, "direction": None}
 
 
@@ -56,7 +58,7 @@ class TrendSettings:
 
     @property
     def version(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{METHOD}|{self!r}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
