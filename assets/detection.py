@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -88,8 +89,8 @@ def data_quality(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -
         spans, newest = None, lake.newest_moment("window_features", source=source, time="recorded_at")
         if (news := taken.news) and not machines_that_differ(news["baselines"], quality.FOLLOWS_FROM):
             touched = touched_windows(news["window_features"])
-            ended = (lake.moment_before("window_features", start, source=source) for start, _ in touched)
-            spans = [*(Span(*span) for span in touched), *(at_moment(start) for start in ended if start)]
+            ended = quality.ended(touched, partial(lake.moment_before, "window_features", source=source))
+            spans = [*(Span(*span) for span in touched), *([at_moment(ended)] if ended else [])]
         features = lake.read("window_features", source=source, spans=spans)
         rows = quality.data_quality(features, lake.read("baselines", source=source), newest=newest)
         return Update(rows, spans)
