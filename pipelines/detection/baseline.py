@@ -27,7 +27,7 @@ DEFINITION = f"robust-z+isolation-forest/2|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|
 def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix | None:
     """Running windows of the known-good span in the columns that have a reference; None where there are too few.
 
-    Nothing outside the span is used, so no score knows its future.
+    Nothing outside the span is used: a score behind it does not know its future, those within it and before it do.
 
     Args:
         matrix: All windows of the machine in the span, or more.
