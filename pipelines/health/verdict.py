@@ -5,6 +5,8 @@ from datetime import datetime
 
 import polars as pl
 
+from pipelines.contracts.enforce import computed
+from pipelines.contracts.verdicts import VERDICTS_TABLE
 from pipelines.health.rules import EVIDENCE, RULES_VERSION, Evidence, judge
 from pipelines.identity import stable_id
 
@@ -58,7 +60,7 @@ def verdicts(
                 "rules_version": RULES_VERSION,
             }
         )
-    return pl.DataFrame(rows, schema=_schema(alarms))
+    return pl.DataFrame(rows, schema=computed(VERDICTS_TABLE))
 
 
 def concerned(moments: Mapping[str, datetime], machines: Sequence[str]) -> pl.Expr:
@@ -120,20 +122,3 @@ def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.D
 
 
 _SINCE = pl.max_horizontal("started_at", pl.col("last_at") - EVIDENCE)
-
-
-def _schema(alarms: pl.DataFrame) -> pl.Schema:
-    text = pl.String()
-    return pl.Schema(
-        {
-            "source": text,
-            "machine_id": text,
-            "verdict_id": text,
-            "alarm_id": text,
-            "started_at": alarms.schema["started_at"],
-            "verdict": text,
-            "confidence": pl.Float64(),
-            "reasons": pl.List(pl.String()),
-            "rules_version": text,
-        }
-    )

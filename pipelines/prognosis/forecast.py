@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipelines.contracts.enforce import computed
+from pipelines.contracts.forecasts import FORECASTS
 from pipelines.identity import stable_id
 from pipelines.prognosis.trend import Series, is_degrading, level, line_crossing
 
@@ -119,7 +121,7 @@ def forecasts(
         for mode in sorted(machine["failure_modes"], key=lambda mode: mode["failure_mode"]) or [UNDECLARED]
         if (key := (machine["machine_id"], mode["failure_mode"]))
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=computed(FORECASTS))
 
 
 def _silent(
@@ -217,23 +219,3 @@ def _series(rows: pl.DataFrame, newest: dict[str, Any], direction: str | None, i
     towards = np.sign(threshold - healthy) if direction is None else {"above": 1.0, "below": -1.0}[direction]
     deviation = towards * (rows["value"].to_numpy() - healthy)
     return Series(hours, deviation, newest["healthy_spread"] or 0.0, towards * (threshold - healthy))
-
-
-_SCHEMA = {
-    "source": pl.String(),
-    "machine_id": pl.String(),
-    "forecast_id": pl.String(),
-    "failure_mode": pl.String(),
-    "issued_at": pl.Datetime("us", "UTC"),
-    "ttf_h": pl.Float64(),
-    "ttf_low_h": pl.Float64(),
-    "ttf_high_h": pl.Float64(),
-    "nominal_coverage": pl.Float64(),
-    "reason": pl.String(),
-    "linear_ttf_h": pl.Float64(),
-    "sensor": pl.String(),
-    "threshold": pl.Float64(),
-    "value": pl.Float64(),
-    "model": pl.String(),
-    "model_version": pl.String(),
-}
