@@ -17,9 +17,8 @@ from pipelines.failures import StatedError
 MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
-SPAN_KEYS = {"healthy"}
-SOURCE_KEYS = {"importer", "window", "zone"} | SPAN_KEYS
-MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures"} | SPAN_KEYS
+SOURCE_KEYS = {"importer", "window", "zone", "healthy"}
+MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures", "healthy"}
 ROWS = "machines/2"
 """Form of the rows made of a register: a new one reaches homes whose file stays as it is."""
 FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}

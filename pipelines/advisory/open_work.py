@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
 
@@ -36,7 +36,6 @@ def open_jobs(decisions: pl.DataFrame) -> list[Job]:
             due_at=row["due_at"],
             priority=WEIGHT[row["urgency"]] * WEIGHT[row["criticality"]],
             decision_id=row["decision_id"],
-            rationale=row["rationale"],
         )
         for row in wanted.to_dicts()
     ]
@@ -57,7 +56,7 @@ def standing_slots(work_orders: pl.DataFrame, *, now: datetime) -> dict[str, Slo
 
 
 def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) -> pl.DataFrame:
-    """Orders of the plan that stood before `now` and that nothing asks for any more, as rows of the new plan.
+    """Orders of the plan that stood before `now` and that nothing asks for any more, as the new plan tells them.
 
     They are said to be withdrawn, not left out: a plan without any job would else be no rows, and the old one stand.
     One that somebody is at work on stays as it is until its slot is over.
@@ -70,7 +69,7 @@ def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) 
         pl.when(is_at_work).then(name).otherwise(pl.lit(said.get(name), gone.schema[name])).alias(name)
         for name in ("status", "technician", "starts_at", "ends_at", "note")
     ]
-    return gone.with_columns(*told, planned_at=pl.lit(now.astimezone(UTC), gone.schema["planned_at"]))
+    return gone.with_columns(told)
 
 
 def _standing(work_orders: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -34,7 +34,6 @@ class Job:
         due_at: When it must be done, with a time zone; may be past.
         priority: Weight of an hour too late, 1 to 1000.
         decision_id: Decision that asked for it.
-        rationale: Why, in words.
     Raises:
         PlanError: `work_h` or `priority` is out of range.
     """
@@ -49,7 +48,6 @@ class Job:
     due_at: datetime
     priority: int
     decision_id: str
-    rationale: str
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.work_h <= 1e4:

@@ -9,8 +9,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.advisory.crew import Technician
-from pipelines.advisory.open_work import open_jobs, standing_slots, withdrawn
-from pipelines.advisory.plan import SETTINGS, Job, Slot, plan, work_orders_frame
+from pipelines.advisory.open_work import VERSION, open_jobs, standing_slots, withdrawn
+from pipelines.advisory.plan import plan, work_orders_frame
+from pipelines.advisory.problem import Job, Slot
 from pipelines.contracts.decisions import DECISIONS
 from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.work_orders import WORK_ORDERS
@@ -66,9 +67,9 @@ def orders(jobs: Sequence[Job], now: datetime, before: pl.DataFrame | None = Non
     """The table after one more plan: what it held, the rows of the plan, and the orders the plan withdraws."""
     before = empty(WORK_ORDERS) if before is None else before
     made = plan(jobs, [ANNA], now=now, standing=standing_slots(before, now=now), seed=1, horizon_days=3)
-    rows = work_orders_frame(jobs, made, planned_at=now, run_id="run-1", rules_version=SETTINGS.version)
-    gone = withdrawn(before, jobs, now=now).select(rows.columns)
-    return conform(pl.concat([before.select(rows.columns), rows, gone]), WORK_ORDERS)
+    gone = withdrawn(before, jobs, now=now)
+    rows = work_orders_frame(jobs, made, gone, planned_at=now, rules_version=VERSION)
+    return pl.concat([before, conform(rows.with_columns(run_id=pl.lit("run-1")), WORK_ORDERS)])
 
 
 def of_plan(work_orders: pl.DataFrame, now: datetime) -> dict[str, str]:
@@ -94,7 +95,6 @@ def test_a_job_says_what_its_decision_says():
         due_at=at(30),
         priority=30,
         decision_id="decision-0000000100000000",
-        rationale="believed and failing within days",
     )
 
 
@@ -139,14 +139,14 @@ def test_an_older_decision_that_arrives_later_changes_nothing():
 def test_each_machine_has_the_job_of_its_newest_decision_whatever_the_order_of_rows(made, chance):
     works = {"plan": {}, "inspect": {}, "ask": NO_WORK, "monitor": NO_WORK}
     rows = [
-        decision(f"pump-{machine}", at(hour), action=action, **works[action], rationale=f"{machine} {hour} {action}")
+        decision(f"pump-{machine}", at(hour), action=action, **works[action], failure_mode=f"mode-{machine}-{hour}")
         for machine, hour, action in made
     ]
     newest = {machine: (hour, action) for machine, hour, action in sorted(made)}
-    asked = {m: f"{m} {hour} {action}" for m, (hour, action) in newest.items() if action in ("plan", "inspect")}
+    asked = {m: f"mode-{m}-{hour}" for m, (hour, action) in newest.items() if action in ("plan", "inspect")}
     event(f"{len(asked)} of {len(newest)} machines ask for work")
     found = open_jobs(table(*rows))
-    assert [one.rationale for one in found] == [asked[machine] for machine in sorted(asked)]
+    assert [one.failure_mode for one in found] == [asked[machine] for machine in sorted(asked)]
     assert open_jobs(table(*chance.sample(rows, len(rows)))) == found
 
 
