@@ -11,6 +11,7 @@ from assets.landing import land
 from assets.partitions import OWNERS, SOURCES
 from assets.upkeep import Update, bring_up_to_date, picture
 from pipelines.landing import MOST_FILES, gathered
+from pipelines.register import ROWS
 from resources.clock import Clock
 from resources.inbox import Inbox
 from resources.lake import Lake, Taken
@@ -104,10 +105,10 @@ def machines(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFi
 
     def compute(taken: Taken) -> Update:
         changed = taken.changed["readings"]
-        seen = lake.machine_ids("readings", source=source) if changed is None else changed["machine_id"].unique()
+        if changed is None:
+            return Update(declared.machines_frame(source, observed=lake.machine_ids("readings", source=source)))
         known = lake.read("machines", source=source)["machine_id"]
-        return Update(declared.machines_frame(source, observed=[*seen, *known]))
+        return Update(declared.machines_frame(source, observed=[*changed["machine_id"], *known]))
 
-    return bring_up_to_date(
-        context, lake, "machines", inputs=("readings",), compute=compute, definition=declared.version
-    )
+    definition = f"{ROWS}|{declared.version}"
+    return bring_up_to_date(context, lake, "machines", inputs=("readings",), compute=compute, definition=definition)

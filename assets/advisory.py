@@ -1,7 +1,6 @@
 """Advisory: what to do about each machine, and who does it when. A person approves; nothing is ordered by itself."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -61,8 +60,8 @@ def work_orders(
 ) -> dg.MaterializeResult[Any]:
     """The plan over all sources: jobs that decisions ask for, placed into the crew's shifts. Proposed only."""
     from pipelines.advisory.crew import parse_crew
-    from pipelines.advisory.open_work import open_jobs, standing_slots, withdrawn
-    from pipelines.advisory.plan import SETTINGS, plan, work_orders_frame
+    from pipelines.advisory.open_work import VERSION, open_jobs, standing_slots, withdrawn
+    from pipelines.advisory.plan import plan, work_orders_frame
     from pipelines.reporting.figures import gantt
 
     crew_text, now = register.crew_text(), clock.now()
@@ -73,16 +72,12 @@ def work_orders(
         planned = lake.moment_before("work_orders", now, time="planned_at")
         before = lake.read("work_orders", spans=[at_moment(planned)] if planned else [], time="planned_at")
         made = plan(jobs, parse_crew(crew_text), now=now, standing=standing_slots(before, now=now), seed=PLAN_SEED)
-        rows = work_orders_frame(jobs, made, planned_at=now, run_id=context.run.run_id, rules_version=SETTINGS.version)
+        gone = withdrawn(before, jobs, now=now)
+        rows = work_orders_frame(jobs, made, gone, planned_at=now, rules_version=VERSION)
         facts = {"plan_status": made.status, "objective": made.objective, "bound": made.bound, "gap": made.gap}
-        gone = withdrawn(before, jobs, now=now).with_columns(rules_version=pl.lit(SETTINGS.version), **_literals(facts))
-        return Update(pl.concat([rows, gone.select(rows.columns)]), [at_moment(now)], facts)
+        return Update(rows, [at_moment(now)], facts)
 
-    definition = hashlib.sha256(f"{SETTINGS.version}{crew_text}".encode()).hexdigest()[:16]
+    definition = hashlib.sha256(f"{VERSION}{crew_text}".encode()).hexdigest()[:16]
     return bring_up_to_date(
         context, lake, "work_orders", inputs=("decisions",), compute=compute, definition=definition, figure=gantt
     )
-
-
-def _literals(values: Mapping[str, Any]) -> dict[str, pl.Expr]:
-    return {name: pl.lit(value) for name, value in values.items()}

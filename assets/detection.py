@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -12,7 +13,7 @@ from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.clock import Clock
 from resources.lake import Lake, Taken
 from resources.model_store import ModelStore
-from resources.spans import Span, all_time, at_moment, since
+from resources.spans import Span, all_time, at_moment, rows_within, since
 
 SPEAKS = "the_source_speaks"
 
@@ -43,9 +44,7 @@ def baselines(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> d
         return Update(rows, facts={"models": rows["model_version"].count()})
 
     inputs = ("window_features", "machines")
-    return bring_up_to_date(
-        context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.definition()
-    )
+    return bring_up_to_date(context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.VERSION)
 
 
 def outages(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
@@ -90,8 +89,8 @@ def data_quality(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -
         spans, newest = None, lake.newest_moment("window_features", source=source, time="recorded_at")
         if (news := taken.news) and not machines_that_differ(news["baselines"], quality.FOLLOWS_FROM):
             touched = touched_windows(news["window_features"])
-            ended = (lake.moment_before("window_features", start, source=source) for start, _ in touched)
-            spans = [*(Span(*span) for span in touched), *(at_moment(start) for start in ended if start)]
+            ended = quality.ended(touched, partial(lake.moment_before, "window_features", source=source))
+            spans = [*(Span(*span) for span in touched), *([at_moment(ended)] if ended else [])]
         features = lake.read("window_features", source=source, spans=spans)
         rows = quality.data_quality(features, lake.read("baselines", source=source), newest=newest)
         return Update(rows, spans)
@@ -145,7 +144,8 @@ def exceedances(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) ->
             moments = earliest(*news.values())
             spans = since(moments)
             before = [Span(span.since - LOOK_BACK, span.since, span.machines) for span in spans]
-            carried = lake.read("exceedances", source=source, spans=before)
+            # of many spans whole days are read: a run must not go on from a window that comes after it
+            carried = lake.read("exceedances", source=source, spans=before).filter(rows_within(before, "recorded_at"))
         scores = lake.read("anomaly_scores", source=source, spans=spans, where=pl.col("score") >= RULES.threshold)
         windows = beyond(scores, lake.read("data_quality", source=source, spans=spans), RULES)
         return Update(folded(windows, carried), spans)

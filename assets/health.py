@@ -47,7 +47,7 @@ def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRes
 def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult[Any]:
     """How far each machine is from each declared end of life: 1 is as new, 0 is the threshold."""
     from pipelines.changes import machines_that_differ, touched_windows
-    from pipelines.health.index import health_index as index
+    from pipelines.health import index
     from pipelines.reporting.figures import health_lines
 
     source = context.partition_key
@@ -61,9 +61,11 @@ def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materializ
             touched = touched_windows(news["window_features"], news["anomaly_scores"])
             spans = [*(Span(*span) for span in touched), *all_time({*redeclared, *releveled})]
         windows = (lake.read(name, source=source, spans=spans) for name in inputs[:2])
-        return Update(index(*windows, *(lake.read(name, source=source) for name in inputs[2:])), spans)
+        return Update(index.health_index(*windows, *(lake.read(name, source=source) for name in inputs[2:])), spans)
 
-    return bring_up_to_date(context, lake, "health_index", inputs=inputs, compute=compute, figure=health_lines)
+    return bring_up_to_date(
+        context, lake, "health_index", inputs=inputs, compute=compute, definition=index.VERSION, figure=health_lines
+    )
 
 
 BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {

@@ -43,6 +43,6 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
         "window_features",
         inputs=("readings", "machines"),
         compute=compute,
-        definition=every,
+        definition=f"{windows.VERSION}|{every}",
         figure=features_by_day,
     )

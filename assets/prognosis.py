@@ -9,11 +9,14 @@ from assets.upkeep import Update, bring_up_to_date
 from resources.lake import Lake, Taken
 from resources.spans import Span, at_moment
 
+FROM = ("window_features", "health_index", "machines")
+"""Windows too: where all machines stand still they alone carry on, and that is to be said."""
+
 
 @dg.asset(
     group_name="prognosis",
     partitions_def=SOURCES,
-    deps=["health_index", "machines"],
+    deps=FROM,
     owners=OWNERS,
     kinds={"prophet", "deltalake"},
 )
@@ -41,7 +44,7 @@ def forecasts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRe
         context,
         lake,
         "forecasts",
-        inputs=("health_index", "machines"),
+        inputs=FROM,
         compute=compute,
         definition=settings.version,
         figure=interval_bars,

@@ -17,9 +17,10 @@ from pipelines.failures import StatedError
 MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
-SPAN_KEYS = {"healthy"}
-SOURCE_KEYS = {"importer", "window", "zone"} | SPAN_KEYS
-MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures"} | SPAN_KEYS
+SOURCE_KEYS = {"importer", "window", "zone", "healthy"}
+MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures", "healthy"}
+ROWS = "machines/2"
+"""Form of the rows made of a register: a new one reaches homes whose file stays as it is."""
 FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}
 
 Span = tuple[datetime, datetime]
@@ -31,12 +32,15 @@ class RegisterError(StatedError):
 
 @dataclass(frozen=True)
 class FailureMode:
-    """A declared end of life: the sensor's value at which the function counts as lost."""
+    """A declared end of life: the sensor's value at which the function counts as lost.
+
+    `direction` says on which side of it: `above` or `below`; None: on the other side than the healthy level.
+    """
 
     failure_mode: str
     sensor: str
     threshold: float
-    direction: str = "above"
+    direction: str | None = None
     skill: str = "mechanical"
     repair_h: float = 4.0
 
@@ -176,8 +180,8 @@ def _failure(entry: Mapping[str, Any], where: str) -> FailureMode:
     for key in ("mode", "sensor", "threshold"):
         if key not in entry:
             raise RegisterError(f"{where}: {key} is missing; expected mode, sensor and threshold")
-    direction = entry.get("direction", "above")
-    if direction not in ("above", "below"):
+    direction = entry.get("direction")
+    if direction not in (None, "above", "below"):
         raise RegisterError(f"{where}: direction is {direction!r}; expected above or below")
     repair_h = _number(entry.get("repair_hours", 4.0), f"{where}, repair_hours")
     if not 0 < repair_h <= 1e4:

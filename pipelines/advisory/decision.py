@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.contracts.decisions import DECISIONS
+from pipelines.contracts.enforce import computed
 from pipelines.identity import stable_id
 
 INSPECTION_SKILL = "inspection"
@@ -117,7 +119,7 @@ def decisions(
         name = str(machine_id[0])
         forecast = _most_urgent(own)
         rows.append(_decided(forecast, episodes.get(name), declared.get(name, {}), now, policy))
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=computed(DECISIONS))
 
 
 def _decided(
@@ -199,25 +201,3 @@ def _open_episodes(alarms: pl.DataFrame, verdicts: pl.DataFrame) -> dict[str, di
         .sort(pl.col("kind") == "anomaly", "started_at", "alarm_id")
     )
     return {row["machine_id"]: row for row in joined.to_dicts()}
-
-
-_SCHEMA = {
-    "source": pl.String(),
-    "machine_id": pl.String(),
-    "decision_id": pl.String(),
-    "decided_at": pl.Datetime("us", "UTC"),
-    "action": pl.String(),
-    "failure_mode": pl.String(),
-    "confidence": pl.Float64(),
-    "urgency": pl.String(),
-    "criticality": pl.String(),
-    "due_at": pl.Datetime("us", "UTC"),
-    "skill": pl.String(),
-    "work_h": pl.Float64(),
-    "rationale": pl.String(),
-    "episode_at": pl.Datetime("us", "UTC"),
-    "alarm_id": pl.String(),
-    "verdict_id": pl.String(),
-    "forecast_id": pl.String(),
-    "rules_version": pl.String(),
-}

@@ -1,16 +1,19 @@
 """From decisions to jobs for the planner, and the slots that people have been told of."""
 
+import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
 
-from pipelines.advisory.problem import Job, Slot
+from pipelines.advisory.problem import SETTINGS, Job, Slot
 from pipelines.identity import stable_id
 
 KINDS = {"plan": "repair", "inspect": "inspection"}
 WEIGHT = {"none": 1, "low": 1, "medium": 3, "high": 10}
 """Of urgency and of criticality: an hour too late weighs their product."""
+VERSION = hashlib.sha256(f"{SETTINGS.version}|{KINDS}|{WEIGHT}".encode()).hexdigest()[:16]
+"""Of all a plan follows from besides decisions and crew."""
 
 
 def open_jobs(decisions: pl.DataFrame) -> list[Job]:
@@ -33,7 +36,6 @@ def open_jobs(decisions: pl.DataFrame) -> list[Job]:
             due_at=row["due_at"],
             priority=WEIGHT[row["urgency"]] * WEIGHT[row["criticality"]],
             decision_id=row["decision_id"],
-            rationale=row["rationale"],
         )
         for row in wanted.to_dicts()
     ]
@@ -48,25 +50,26 @@ def standing_slots(work_orders: pl.DataFrame, *, now: datetime) -> dict[str, Slo
     """
     standing = _standing(work_orders, now).drop_nulls("starts_at")
     return {
-        row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"]) for row in standing.to_dicts()
+        row["work_order_id"]: Slot(row["technician"], row["starts_at"], row["ends_at"], row["machine_id"])
+        for row in standing.to_dicts()
     }
 
 
 def withdrawn(work_orders: pl.DataFrame, jobs: Iterable[Job], *, now: datetime) -> pl.DataFrame:
-    """Orders of the plan that stood before `now` and that nothing asks for any more, as rows of the new plan.
+    """Orders of the plan that stood before `now` and that nothing asks for any more, as the new plan tells them.
 
     They are said to be withdrawn, not left out: a plan without any job would else be no rows, and the old one stand.
+    One that somebody is at work on stays as it is until its slot is over.
     """
     asked = [job.work_order_id for job in jobs]
     gone = _standing(work_orders, now).filter(~pl.col("work_order_id").is_in(asked))
-    return gone.with_columns(
-        planned_at=pl.lit(now.astimezone(UTC), gone.schema["planned_at"]),
-        status=pl.lit("withdrawn"),
-        technician=pl.lit(None, pl.String),
-        starts_at=pl.lit(None, gone.schema["starts_at"]),
-        ends_at=pl.lit(None, gone.schema["ends_at"]),
-        note=pl.lit("no decision asks for it any more"),
-    )
+    is_at_work = (pl.col("starts_at") <= now) & (pl.col("ends_at") > now)
+    said = {"status": "withdrawn", "note": "no decision asks for it any more"}
+    told = [
+        pl.when(is_at_work).then(name).otherwise(pl.lit(said.get(name), gone.schema[name])).alias(name)
+        for name in ("status", "technician", "starts_at", "ends_at", "note")
+    ]
+    return gone.with_columns(told)
 
 
 def _standing(work_orders: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -18,7 +18,6 @@ from pipelines.advisory.problem import (
     SETTINGS,
     Job,
     Place,
-    PlanError,
     Problem,
     Settings,
     Slot,
@@ -31,9 +30,8 @@ from pipelines.advisory.problem import (
     pose,
     unplaced_costs,
 )
+from pipelines.contracts.enforce import computed
 from pipelines.contracts.work_orders import WORK_ORDERS
-
-__all__ = ["SETTINGS", "Job", "Plan", "PlanError", "Settings", "Slot", "plan", "work_orders_frame"]
 
 
 @dataclass(frozen=True)
@@ -211,16 +209,16 @@ def _domain(runs: Sequence[Span]) -> cp_model.Domain:
 
 
 def work_orders_frame(
-    jobs: Sequence[Job], plan: Plan, *, planned_at: datetime, run_id: str, rules_version: str
+    jobs: Sequence[Job], plan: Plan, gone: pl.DataFrame, *, planned_at: datetime, rules_version: str
 ) -> pl.DataFrame:
-    """One row a job, by work order id, with the columns of `WORK_ORDERS` but `day`, which `conform` adds.
+    """One row a job, by work order id, and the orders that are gone, without `day` and `run_id`.
 
     Args:
         jobs: Those the plan was made for.
         plan: Their plan.
+        gone: `work_orders` contract: of the plan before, those that no job is for any more, as they are now.
         planned_at: The plan's `now`, with a time zone.
-        run_id: Dagster run.
-        rules_version: `Settings.version` of the plan.
+        rules_version: Of what the plan follows from.
     """
     shared = {
         "planned_at": planned_at,
@@ -229,11 +227,11 @@ def work_orders_frame(
         "bound": plan.bound,
         "gap": plan.gap,
         "rules_version": rules_version,
-        "run_id": run_id,
     }
-    rows = [_row(job, plan, planned_at) | shared for job in sorted(jobs, key=lambda job: job.work_order_id)]
-    columns = {name: column.dtype.type for name, column in WORK_ORDERS.columns.items() if name != "day"}
-    return pl.DataFrame(rows, schema=columns)
+    schema = computed(WORK_ORDERS)
+    rows = [_row(job, plan, planned_at) for job in sorted(jobs, key=lambda job: job.work_order_id)]
+    told = [row | shared for row in (*rows, *gone.select(schema.names()).to_dicts())]
+    return pl.DataFrame(told, schema=schema)
 
 
 def _row(job: Job, plan: Plan, planned_at: datetime) -> dict[str, object]:

@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pipelines.advisory.crew import Technician, shifts
@@ -34,7 +34,6 @@ class Job:
         due_at: When it must be done, with a time zone; may be past.
         priority: Weight of an hour too late, 1 to 1000.
         decision_id: Decision that asked for it.
-        rationale: Why, in words.
     Raises:
         PlanError: `work_h` or `priority` is out of range.
     """
@@ -49,7 +48,6 @@ class Job:
     due_at: datetime
     priority: int
     decision_id: str
-    rationale: str
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.work_h <= 1e4:
@@ -60,11 +58,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Slot:
-    """Who does a job, from when (included) until when (not included), UTC."""
+    """Who does a job, from when (included) until when (not included), UTC, and on which machine.
+
+    `machine_id` counts where nothing asks for the job any more; else the job says it.
+    """
 
     technician: str
     starts_at: datetime
     ends_at: datetime
+    machine_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,8 @@ def pose(
         jobs: What is to be done.
         crew: Who is there.
         now: Moment of planning, with a time zone.
-        standing: Slots of an earlier plan by work order id. One that has begun keeps its technician busy
-            even when its job is not asked for any more: leave it out to free the technician.
+        standing: Slots of an earlier plan by work order id. One that has begun keeps its technician and its machine
+            busy even when its job is not asked for any more: leave it out to free both.
         horizon_days: Work must end within so many days from now.
         settings: Grid, lead and weights.
     Raises:
@@ -193,7 +195,10 @@ def pose(
     begun = {order: slot for order, slot in standing.items() if slot.starts_at <= now}
     stays = [job for job in jobs if job.work_order_id in begun]
     person_busy = _grouped((slot.technician, grid.around(slot)) for slot in begun.values())
-    machine_busy = _grouped((job.machine_id, grid.around(begun[job.work_order_id])) for job in stays)
+    of_machine = {job.work_order_id: job.machine_id for job in stays}
+    machine_busy = _grouped(
+        (of_machine.get(order, slot.machine_id), grid.around(slot)) for order, slot in begun.items()
+    )
     crew = sorted(crew, key=lambda person: person.technician)
     free = {p.technician: _without(_on_shift(p, now, until, grid), person_busy[p.technician]) for p in crew}
     tasks, hopeless = [], {}

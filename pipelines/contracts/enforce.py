@@ -62,6 +62,12 @@ def empty(contract: pa.DataFrameSchema) -> pl.DataFrame:
     return pl.DataFrame(schema={name: column.dtype.type for name, column in contract.columns.items()})
 
 
+def computed(contract: pa.DataFrameSchema) -> pl.Schema:
+    """Columns and types of what a stage returns: `day` and `run_id` are added when it is written."""
+    columns = {name: column.dtype.type for name, column in contract.columns.items() if name not in ("day", "run_id")}
+    return pl.Schema(columns)
+
+
 def lineage_columns(contract: pa.DataFrameSchema) -> list[str]:
     """Columns that say how a row came to be, not what it says."""
     return [name for name, column in contract.columns.items() if (column.metadata or {}).get("lineage")]

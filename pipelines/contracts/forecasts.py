@@ -26,7 +26,7 @@ FORECASTS = contract(
         "machine_id": machine_id(),
         "forecast_id": identity("Hash of machine, mode and moment."),
         "failure_mode": column(pl.String(), "Declared mode, or `any`.", named()),
-        "issued_at": column(TIME, "End of the newest window of the source: the moment it speaks from."),
+        "issued_at": column(TIME, "Full hour at or before the end of the source's newest window: when it speaks."),
         "ttf_h": column(pl.Float64(), "Time to the threshold, median.", HOURS, unit="h", null="none, see reason"),
         "ttf_low_h": column(pl.Float64(), "Lower end of the interval.", HOURS, unit="h", null="none"),
         "ttf_high_h": column(

@@ -42,7 +42,7 @@ WORK_ORDERS = contract(
         "bound": column(pl.Float64(), "Proved lower bound of that cost.", between(-1e15, 1e15)),
         "gap": column(pl.Float64(), "(objective - bound) / objective.", between(0.0, 1.0)),
         "decision_id": identity("Decision that asked for it."),
-        "rules_version": column(pl.String(), "Hash of the planning settings."),
+        "rules_version": column(pl.String(), "Hash of the planning rules."),
         "run_id": run_id(),
     },
     key=("work_order_id", "planned_at"),

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.contracts.alarms import ALARMS
-from pipelines.contracts.enforce import empty
+from pipelines.contracts.enforce import computed
 from pipelines.detection.exceedances import RULES, AlarmRules
 from pipelines.identity import stable_id
 
@@ -59,8 +59,7 @@ def alarms(
     for row in rows:
         same = before.get(row["alarm_id"])
         row["supersedes"] = same["supersedes"] if same else _superseded(row, gone)
-    columns = [name for name in ALARMS.columns if name not in ("day", "run_id")]
-    return pl.DataFrame(rows, schema=empty(ALARMS).select(columns).schema)
+    return pl.DataFrame(rows, schema=computed(ALARMS))
 
 
 def concerned(moments: Mapping[str, datetime], *, newest: datetime | None, rules: AlarmRules = RULES) -> pl.Expr:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.detection import robust_z
-from pipelines.detection.calibration import Tail, combined
-from pipelines.detection.isolation import Forest, unseen_statistic
+from pipelines.detection.calibration import TAIL_SHARE, Tail, combined
+from pipelines.detection.isolation import FOLDS, TREES, Forest, unseen_statistic
 from pipelines.detection.matrix import Matrix
-from pipelines.detection.robust_z import RobustZ
+from pipelines.detection.robust_z import MOST, RobustZ
 
 Array = NDArray[np.float64]
 SEED = 20260105
@@ -20,13 +20,14 @@ MIN_WINDOWS = 48
 STILL = 0.01
 FOREST = "forest_"
 SCORED_STATES = ("running", "unknown")
-DEFINITION = "robust-z+isolation-forest/2"
+DEFINITION = f"robust-z+isolation-forest/2|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|{FOLDS}|{TAIL_SHARE}|{MOST}"
+"""What models and their scores follow from besides windows."""
 
 
 def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix | None:
     """Running windows of the known-good span in the columns that have a reference; None where there are too few.
 
-    Nothing outside the span is used, so no score knows its future.
+    Nothing outside the span is used: a score behind it does not know its future, those within it and before it do.
 
     Args:
         matrix: All windows of the machine in the span, or more.
@@ -60,8 +61,8 @@ def _referenced(healthy: Array) -> NDArray[np.bool_]:
 
 
 def model_version(healthy: Matrix) -> str:
-    """Content hash of all that a model follows from: the healthy windows and this module's definition."""
-    digest = hashlib.sha256(f"{DEFINITION}|{SEED}|{'|'.join(healthy.columns)}".encode())
+    """Content hash of all that a model follows from: the healthy windows and the definition."""
+    digest = hashlib.sha256(f"{DEFINITION}|{'|'.join(healthy.columns)}".encode())
     digest.update(np.ascontiguousarray(healthy.values).tobytes())
     return digest.hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.contracts.enforce import empty
+from pipelines.contracts.enforce import computed
 from pipelines.contracts.exceedances import EXCEEDANCES
 
 LONGEST_WINDOW = timedelta(hours=4)
@@ -131,8 +131,7 @@ def exceedances(windows: pl.DataFrame, carried: pl.DataFrame, rules: AlarmRules 
     """
     before = {key: list(rows) for key, rows in _by_kind(carried)}
     rows = [row for key, new in _by_kind(windows) for row in _folded(_carried(before.get(key, [])), new, key[1], rules)]
-    columns = [name for name in EXCEEDANCES.columns if name not in ("day", "run_id")]
-    return pl.DataFrame(rows, schema=empty(EXCEEDANCES).select(columns).schema)
+    return pl.DataFrame(rows, schema=computed(EXCEEDANCES))
 
 
 def _folded(

@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from pipelines.contracts.enforce import computed
+from pipelines.contracts.outages import OUTAGES
+
 SHORTEST = timedelta(hours=1)
 FACTOR = 2.0
 """A silence is an outage from so many times the longest usual one on."""
@@ -45,7 +48,8 @@ def outages(
     Returns:
         Columns of `outages` without `day` and `run_id`.
     """
-    rows = {row["since"]: row for row in told.select(*_SCHEMA).to_dicts()}
+    schema = computed(OUTAGES)
+    rows = {row["since"]: row for row in told.select(schema.names()).to_dicts()}
     for row in rows.values():
         if row["is_open"] and row["since"] < newest:
             row.update(until=landed_at, is_open=False)
@@ -55,8 +59,8 @@ def outages(
         usual = usual_silence(windows, [*rows])
         if until - newest >= max(SHORTEST, FACTOR * usual):
             seconds = int(usual.total_seconds())
-            rows[newest] = dict(zip(_SCHEMA, (source, newest, until, True, seconds), strict=True))
-    return pl.DataFrame(list(rows.values()), schema=_SCHEMA)
+            rows[newest] = dict(zip(schema, (source, newest, until, True, seconds), strict=True))
+    return pl.DataFrame(list(rows.values()), schema=schema)
 
 
 def usual_silence(windows: pl.Series, outages: Sequence[datetime]) -> timedelta:
@@ -72,12 +76,3 @@ def usual_silence(windows: pl.Series, outages: Sequence[datetime]) -> timedelta:
         gaps = gaps.filter(~((pl.col("since") <= moment) & (pl.col("until") > moment)))
     longest = (gaps["until"] - gaps["since"]).max()
     return longest if isinstance(longest, timedelta) else timedelta(0)
-
-
-_SCHEMA = {
-    "source": pl.String(),
-    "since": pl.Datetime("us", "UTC"),
-    "until": pl.Datetime("us", "UTC"),
-    "is_open": pl.Boolean(),
-    "usual_s": pl.Int64(),
-}

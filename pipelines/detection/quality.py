@@ -1,6 +1,7 @@
 """Data quality: which sensors fell silent or stand still, seen from what they did when the machine was healthy."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -12,6 +13,7 @@ NEVER = 0.01
 FOLLOWS_FROM = ("healthy_until", "sensors")
 """What the judgement takes from a baseline."""
 JUDGED_STATES = ("running", "unknown")
+Span = tuple[datetime, datetime]
 VERSION = hashlib.sha256(f"silent-and-stuck/1|{ALWAYS}|{NEVER}".encode()).hexdigest()[:16]
 
 
@@ -39,6 +41,20 @@ def data_quality(features: pl.DataFrame, baselines: pl.DataFrame, *, newest: dat
         .unnest("sensors")
     )
     return pl.concat([_silent(over, expected), _stuck(over, expected)]).sort("machine_id", "sensor", "recorded_at")
+
+
+def ended(touched: Sequence[Span], before: Callable[[datetime], datetime | None]) -> datetime | None:
+    """The untouched window that is to be judged too: it was the newest before others came, or is it now that they went.
+
+    Args:
+        touched: Spans of the windows that changed, in order and apart.
+        before: Start of the newest window of the source before a moment; None where there is none.
+    """
+    for since, _ in reversed(touched):
+        moment = before(since)
+        if moment is None or not any(start <= moment < end for start, end in touched):
+            return moment
+    return None
 
 
 def _silent(features: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:

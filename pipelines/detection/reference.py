@@ -9,13 +9,15 @@ import numpy as np
 import polars as pl
 
 from pipelines.contracts.baselines import BASELINES
-from pipelines.contracts.enforce import empty
+from pipelines.contracts.enforce import computed
 from pipelines.contracts.readings import EARLIEST, LATEST
-from pipelines.detection.baseline import healthy_windows, model_version, running_windows
+from pipelines.detection.baseline import DEFINITION, healthy_windows, model_version, running_windows
 from pipelines.detection.matrix import Matrix, machine_matrices
 from pipelines.detection.robust_z import SIGMA
 
 ASSUMED = timedelta(hours=48)
+VERSION = f"{ASSUMED}|{SIGMA}|{DEFINITION}"
+"""What baselines follow from besides windows and declarations: a row names the model that is fitted by it."""
 Span = tuple[datetime, datetime]
 Read = Callable[[Mapping[str, Span]], pl.DataFrame]
 """Window features of machines, each in a span of its own."""
@@ -90,13 +92,7 @@ def baselines(
         _row(name, machine, matrices.get(name), newest) if name in due else machine.before
         for name, machine in known.items()
     ]
-    columns = [name for name in BASELINES.columns if name != "run_id"]
-    return pl.DataFrame(rows, schema=empty(BASELINES).select(columns).schema)
-
-
-def definition() -> str:
-    """What baselines follow from besides windows and declarations."""
-    return f"{ASSUMED}"
+    return pl.DataFrame(rows, schema=computed(BASELINES))
 
 
 def _known(before: pl.DataFrame, machines: pl.DataFrame, changed: pl.DataFrame | None) -> dict[str, Known]:

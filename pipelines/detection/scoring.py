@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
-from pipelines.contracts.enforce import empty
+from pipelines.contracts.enforce import computed
 from pipelines.detection.baseline import SCORED_STATES, MachineModel, healthy_windows, model_version
 from pipelines.detection.matrix import Matrix, machine_matrices
 
@@ -50,11 +50,10 @@ def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.D
     Returns:
         Columns of `anomaly_scores` without `day` and `run_id`, in order of machine and time.
     """
-    matrices = machine_matrices(features)
+    matrices, schema = machine_matrices(features), computed(ANOMALY_SCORES)
     if not matrices:
-        return empty(ANOMALY_SCORES).drop("day", "run_id")
+        return pl.DataFrame(schema=schema)
     said = [_said(matrix, models.get(machine_id)) for machine_id, matrix in matrices.items()]
-    schema = empty(ANOMALY_SCORES).schema
     scores = pl.concat([matrix.windows for matrix in matrices.values()]).with_columns(
         pl.Series("machine_id", np.repeat(list(matrices), [matrix.windows.height for matrix in matrices.values()])),
         *(

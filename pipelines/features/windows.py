@@ -6,6 +6,7 @@ import polars as pl
 
 KEYS = ["source", "machine_id", "sensor"]
 MOST_SPANS = 1000
+VERSION = "window-features/1"
 
 
 def touched_spans(changed: pl.DataFrame, *, every: str, most: int = MOST_SPANS) -> list[tuple[datetime, datetime]]:

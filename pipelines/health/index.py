@@ -7,6 +7,7 @@ from pipelines.contracts.machines import MODES
 SCORED_STATES = ("running", "unknown")
 ANY = "any"
 KEYS = ["machine_id", "failure_mode"]
+VERSION = "way-to-threshold/2"
 
 
 def health_index(
@@ -15,7 +16,8 @@ def health_index(
     """Health of every declared failure mode in every running window; of `any` mode where none is declared.
 
     Where a threshold is declared, health = (threshold - value) / (threshold - healthy level), within [0, 1], with the
-    healthy level of the machine's baseline. Elsewhere health = 1 - score.
+    healthy level of the machine's baseline; 0 if that level lies beyond the threshold in the declared direction: the
+    function was lost before anybody looked. Elsewhere health = 1 - score.
 
     Args:
         features: `window_features` contract of one source.
@@ -29,11 +31,13 @@ def health_index(
     declared = modes.with_columns(pl.col("mode").cast(MODES.inner)).unnest("mode").drop_nulls("failure_mode")
     running = features.filter(pl.col("state").is_in(SCORED_STATES))
     values = running.join(declared, on=["machine_id", "sensor"]).select(
-        "source", *KEYS, "recorded_at", "window_s", "sensor", "threshold", value="mean"
+        "source", *KEYS, "recorded_at", "window_s", "sensor", "threshold", "direction", value="mean"
     )
     levels = values.join(_levels(baselines), on=["machine_id", "sensor"], how="left")
     way = pl.col("threshold") - pl.col("healthy_level")
-    measured = levels.with_columns(health=((pl.col("threshold") - pl.col("value")) / way).clip(0.0, 1.0).fill_nan(0.0))
+    left = ((pl.col("threshold") - pl.col("value")) / way).clip(0.0, 1.0).fill_nan(0.0)
+    is_lost = ((pl.col("direction") == "above") & (way <= 0)) | ((pl.col("direction") == "below") & (way >= 0))
+    measured = levels.with_columns(health=pl.when(is_lost).then(0.0).otherwise(left)).drop("direction")
     undeclared = scores.filter(
         pl.col("state").is_in(SCORED_STATES) & ~pl.col("machine_id").is_in(declared["machine_id"].unique().implode())
     )

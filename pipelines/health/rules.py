@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -11,17 +12,15 @@ class Evidence:
 
     Attributes:
         kind: What raised it.
-        exceedances: Windows beyond the threshold.
         deviating_sensors: Most sensors beyond their healthy range at once.
-        top_sensor: Sensor that led.
-        top_z: Its median robust z in the exceedances.
+        top_sensor: Sensor that led most exceedances.
+        top_z: Its mean robust z in the exceedances that it led.
         beyond_nominal: Sensors whose window mean left the declared nominal limits in the episode.
         running_share: Share of the machine's windows in the episode that ran, in [0, 1].
         complete_share: Share of the episode's windows that hold readings at all, in [0, 1].
     """
 
     kind: str
-    exceedances: int
     deviating_sensors: int
     top_sensor: str
     top_z: float | None
@@ -51,6 +50,8 @@ class Rule:
     kinds: tuple[str, ...]
 
 
+EVIDENCE = timedelta(hours=48)
+"""How long before its last exceedance an episode is looked at."""
 COMPLETE = 0.7
 RUNNING = 0.5
 SENSORS = 2
@@ -92,7 +93,9 @@ RULES = (
 """In order: the first that does not hold names the verdict, every one that does not lowers the confidence."""
 
 RULES_VERSION = hashlib.sha256(
-    repr([(r.name, r.otherwise, r.factor, r.kinds) for r in RULES] + [COMPLETE, RUNNING, SENSORS, FAR]).encode()
+    repr(
+        [*((r.name, r.otherwise, r.factor, r.kinds) for r in RULES), EVIDENCE, COMPLETE, RUNNING, SENSORS, FAR]
+    ).encode()
 ).hexdigest()[:16]
 
 
@@ -106,14 +109,16 @@ class Judgement:
 
 
 def judge(evidence: Evidence, *, confidence: float) -> Judgement:
-    """Apply every rule to one episode. A defect of the data is a fact: only a machine at rest makes it a false one.
+    """Apply every rule to one episode. A defect of the data is a fact.
+
+    Only a machine at rest makes a stuck sensor a false one; a silent one is asked nothing, as none is called so then.
 
     Args:
         evidence: What is known of it.
-        confidence: Mean score of its exceedances.
+        confidence: Mean score of all its exceedances.
 
     Example:
-        >>> judge(Evidence("anomaly", 9, 1, "current_a", 4.2, (), 1.0, 1.0), confidence=0.99).verdict
+        >>> judge(Evidence("anomaly", 1, "current_a", 4.2, (), 1.0, 1.0), confidence=0.99).verdict
         'suspect'
     """
     verdict, reasons = "credible", []

@@ -1,14 +1,17 @@
 """The validation stage: alarms to verdicts, by gathering the evidence of each episode and applying the rules."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
-from pipelines.health.rules import RULES_VERSION, Evidence, judge
+from pipelines.contracts.enforce import computed
+from pipelines.contracts.verdicts import VERDICTS_TABLE
+from pipelines.health.rules import EVIDENCE, RULES_VERSION, Evidence, judge
 from pipelines.identity import stable_id
 
-EVIDENCE = timedelta(hours=48)
+LATELY = ("deviating_sensors", "top_sensor", "top_z")
+"""Of these the alarm tells of its whole time; of a defect of the data, whose windows have no score, that counts."""
 IN_EPISODE = pl.col("recorded_at").is_between("since", "last_at", closed="left")
 
 
@@ -26,13 +29,16 @@ def verdicts(
         Columns of `verdicts` without `day` and `run_id`.
     """
     alarms = alarms.with_columns(since=_SINCE)
-    found = alarms.join(_windows(alarms, scores), on="alarm_id", how="left")
+    windows = alarms.select("alarm_id", "machine_id", "since", "last_at", "threshold").join(scores, on="machine_id")
+    windows = windows.filter(IN_EPISODE)
+    found = alarms.join(_shares(windows), on="alarm_id", how="left")
+    found = found.join(_exceeding(windows), on="alarm_id", how="left", suffix="_lately")
+    found = found.with_columns(pl.coalesce(f"{name}_lately", name).alias(name) for name in LATELY)
     found = found.join(_beyond_nominal(alarms, features, machines), on="alarm_id", how="left")
     rows = []
     for row in found.to_dicts():
         evidence = Evidence(
             kind=row["kind"],
-            exceedances=row["exceedances"],
             deviating_sensors=row["deviating_sensors"],
             top_sensor=row["top_sensor"],
             top_z=row["top_z"],
@@ -54,7 +60,7 @@ def verdicts(
                 "rules_version": RULES_VERSION,
             }
         )
-    return pl.DataFrame(rows, schema=_schema(alarms))
+    return pl.DataFrame(rows, schema=computed(VERDICTS_TABLE))
 
 
 def concerned(moments: Mapping[str, datetime], machines: Sequence[str]) -> pl.Expr:
@@ -80,19 +86,25 @@ def evidence_spans(alarms: pl.DataFrame) -> list[tuple[datetime, datetime, tuple
     return [(since, until, tuple(sorted(set(names)))) for since, until, names in rows.sort("since", "last_at").rows()]
 
 
-def _windows(alarms: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+def _shares(windows: pl.DataFrame) -> pl.DataFrame:
     """Share of the episode's windows that exist, and of those that ran."""
     length = (pl.col("last_at") - pl.col("since")).dt.total_seconds()
-    return (
-        alarms.select("alarm_id", "machine_id", "since", "last_at")
-        .join(scores.select("machine_id", "recorded_at", "window_s", "state"), on="machine_id")
-        .filter(IN_EPISODE)
-        .group_by("alarm_id")
-        .agg(
-            running_share=pl.col("state").is_in(("running", "unknown")).mean(),
-            complete_share=(pl.len() * pl.col("window_s").first() / length.first()),
-        )
+    return windows.group_by("alarm_id").agg(
+        running_share=pl.col("state").is_in(("running", "unknown")).mean(),
+        complete_share=(pl.len() * pl.col("window_s").first() / length.first()),
     )
+
+
+def _exceeding(windows: pl.DataFrame) -> pl.DataFrame:
+    """What the exceedances of an anomaly say: most sensors that deviate at once, who led most of them, its mean z."""
+    led = (
+        windows.filter(pl.col("score") >= pl.col("threshold"))
+        .group_by("alarm_id", "top_sensor")
+        .agg(pl.len(), pl.col("top_z").mean(), pl.col("deviating_sensors").max())
+        .sort("len", "top_sensor", descending=[True, False])
+    )
+    first = [pl.col(name).first() for name in ("top_sensor", "top_z")]
+    return led.group_by("alarm_id", maintain_order=True).agg(*first, pl.col("deviating_sensors").max())
 
 
 def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.DataFrame) -> pl.DataFrame:
@@ -110,20 +122,3 @@ def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.D
 
 
 _SINCE = pl.max_horizontal("started_at", pl.col("last_at") - EVIDENCE)
-
-
-def _schema(alarms: pl.DataFrame) -> pl.Schema:
-    text = pl.String()
-    return pl.Schema(
-        {
-            "source": text,
-            "machine_id": text,
-            "verdict_id": text,
-            "alarm_id": text,
-            "started_at": alarms.schema["started_at"],
-            "verdict": text,
-            "confidence": pl.Float64(),
-            "reasons": pl.List(pl.String()),
-            "rules_version": text,
-        }
-    )

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipelines.contracts.enforce import computed
+from pipelines.contracts.forecasts import FORECASTS
 from pipelines.identity import stable_id
 from pipelines.prognosis.trend import Series, is_degrading, level, line_crossing
 
-UNDECLARED = {"failure_mode": "any", "sensor": None, "threshold": None}
+METHOD = "prophet-trend/1"
+"""Of `trend` and `prophet_trend`, whose constants are not asked: the latter loads too slowly for it."""
+UNDECLARED = {"failure_mode": "any", "sensor": None, "threshold": None, "direction": None}
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class TrendSettings:
 
     @property
     def version(self) -> str:
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{METHOD}|{self!r}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,14 @@ def forecasts(
     known = health.filter(end <= issued_at).sort("recorded_at")
     said = known.partition_by("machine_id", "failure_mode", as_dict=True)
     rows = [
-        _row(said[key], issued_at, settings) if key in said else _silent(machine, mode, issued_at, settings)
+        _row(said[key], mode["direction"], issued_at, settings)
+        if key in said
+        else _silent(machine, mode, issued_at, settings)
         for machine in machines.sort("machine_id").to_dicts()
         for mode in sorted(machine["failure_modes"], key=lambda mode: mode["failure_mode"]) or [UNDECLARED]
         if (key := (machine["machine_id"], mode["failure_mode"]))
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=computed(FORECASTS))
 
 
 def _silent(
@@ -135,9 +141,9 @@ def _silent(
     }
 
 
-def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> dict[str, Any]:
+def _row(rows: pl.DataFrame, direction: str | None, issued_at: datetime, settings: TrendSettings) -> dict[str, Any]:
     newest = rows.row(-1, named=True)
-    series = _series(rows, newest, issued_at)
+    series = _series(rows, newest, direction, issued_at)
     said = _outlook(series, newest, issued_at, settings)
     line = None if series is None else line_crossing(series)
     recent = rows.filter(pl.col("recorded_at") > newest["recorded_at"] - timedelta(hours=6))
@@ -159,13 +165,14 @@ def _row(rows: pl.DataFrame, issued_at: datetime, settings: TrendSettings) -> di
 
 def _outlook(series: Series | None, newest: dict[str, Any], issued_at: datetime, settings: TrendSettings) -> Outlook:
     """The first reason not to speak, or a time to failure."""
-    if newest["threshold"] is None or newest["threshold"] == newest["healthy_level"]:  # the latter has no direction
+    threshold = newest["threshold"]
+    if threshold is None or (series is None and threshold == newest["healthy_level"]):  # the latter has no direction
         return Outlook("no_threshold")
     if series is None or series.hours.size < settings.min_windows:
         return Outlook("too_little_data")
     if _is_stale(newest, issued_at, settings):
         return Outlook("no_recent_data")
-    if level(series, span_h=6.0) >= series.distance:
+    if series.distance <= 0 or level(series, span_h=6.0) >= series.distance:
         return Outlook(None, 0.0, 0.0, 0.0)
     if series.last(settings.trend_h).medians(settings.step_h).hours.size < settings.min_medians:
         return Outlook("too_little_data")
@@ -202,33 +209,13 @@ def _extrapolated(series: Series, settings: TrendSettings) -> Outlook:
     return Outlook(None, float(median), float(low), float(high) if np.isfinite(high) else None, "prophet_trend")
 
 
-def _series(rows: pl.DataFrame, newest: dict[str, Any], issued_at: datetime) -> Series | None:
-    """The series as seen from `issued_at`; None without both, apart, to measure the way between."""
+def _series(rows: pl.DataFrame, newest: dict[str, Any], direction: str | None, issued_at: datetime) -> Series | None:
+    """The series as seen from `issued_at`; None without both ends, and a direction, to measure the way between."""
     healthy, threshold = newest["healthy_level"], newest["threshold"]
-    if healthy is None or threshold is None or threshold == healthy:
+    if healthy is None or threshold is None or (threshold == healthy and direction is None):
         return None
     middle = pl.col("recorded_at") + pl.duration(seconds=pl.col("window_s") / 2)
     hours = rows.select((middle - issued_at).dt.total_seconds() / 3600.0).to_series().to_numpy()
-    towards = np.sign(threshold - healthy)
+    towards = np.sign(threshold - healthy) if direction is None else {"above": 1.0, "below": -1.0}[direction]
     deviation = towards * (rows["value"].to_numpy() - healthy)
-    return Series(hours, deviation, newest["healthy_spread"] or 0.0, abs(threshold - healthy))
-
-
-_SCHEMA = {
-    "source": pl.String(),
-    "machine_id": pl.String(),
-    "forecast_id": pl.String(),
-    "failure_mode": pl.String(),
-    "issued_at": pl.Datetime("us", "UTC"),
-    "ttf_h": pl.Float64(),
-    "ttf_low_h": pl.Float64(),
-    "ttf_high_h": pl.Float64(),
-    "nominal_coverage": pl.Float64(),
-    "reason": pl.String(),
-    "linear_ttf_h": pl.Float64(),
-    "sensor": pl.String(),
-    "threshold": pl.Float64(),
-    "value": pl.Float64(),
-    "model": pl.String(),
-    "model_version": pl.String(),
-}
+    return Series(hours, deviation, newest["healthy_spread"] or 0.0, towards * (threshold - healthy))

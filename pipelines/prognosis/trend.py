@@ -16,7 +16,7 @@ class Series:
         hours: Shape (n,), ascending, at most 0: middle of each window, in hours before now.
         deviation: Shape (n,): way gone from the healthy level towards the threshold, in the sensor's unit.
         spread: Robust standard deviation of the windows in the healthy span, same unit.
-        distance: From the healthy level to the threshold, same unit, above 0.
+        distance: From the healthy level to the threshold, same unit; 0 or less where it lay beyond it when healthy.
     """
 
     hours: Array

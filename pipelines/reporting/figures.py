@@ -49,15 +49,13 @@ def score_map(scores: pl.DataFrame) -> bytes:
 
 
 def episode_bars(alarms: pl.DataFrame) -> bytes:
-    """Episodes by machine over time, coloured by verdict where there is one."""
+    """Episodes by machine over time."""
     machines = alarms["machine_id"].unique().sort().to_list()
 
     def draw(axes: Axes) -> None:
         for row in alarms.to_dicts():
-            colour = COLOURS.get(row.get("verdict", ""), "#33658a")
-            until = row.get("last_at") or row["started_at"]
-            y = machines.index(row["machine_id"])
-            axes.plot([row["started_at"], until], [y, y], color=colour, linewidth=6, solid_capstyle="butt", marker="|")
+            y, span = machines.index(row["machine_id"]), [row["started_at"], row["last_at"]]
+            axes.plot(span, [y, y], color="#33658a", linewidth=6, solid_capstyle="butt", marker="|")
         _machines(axes, machines)
 
     return _drawn("episodes", draw, rows=len(machines))
@@ -77,9 +75,11 @@ def confidence_bars(verdicts: pl.DataFrame) -> bytes:
 
 
 def health_lines(health: pl.DataFrame) -> bytes:
-    """Daily lowest health of every machine; the lowest five are named."""
-    daily = health.group_by("machine_id", "day").agg(pl.col("health").quantile(0.1)).sort("day")
-    worst = daily.group_by("machine_id").agg(pl.col("health").last()).sort("health")["machine_id"].head(5).to_list()
+    """Health of every machine by day, the 10 % quantile of its windows; the five that were lowest last are named."""
+    known = health.drop_nulls("health")
+    daily = known.group_by("machine_id", "day").agg(pl.col("health").quantile(0.1)).sort("machine_id", "day")
+    last = daily.group_by("machine_id").agg(pl.col("health").last()).sort("health", "machine_id")
+    worst = last["machine_id"].head(5).to_list()
 
     def draw(axes: Axes) -> None:
         for (machine,), rows in daily.partition_by("machine_id", as_dict=True).items():

@@ -60,10 +60,10 @@ def score_alarms(raised: pl.DataFrame, truth: Truth) -> AlarmScore:
         elif onset is None or at < onset:
             false += 1
     healthy = sum(
-        (truth.onset.get(machine, truth.until) - truth.since).total_seconds() / (7 * 86_400)
+        max(truth.onset.get(machine, truth.until) - truth.since, timedelta(0)) / timedelta(days=7)
         for machine in truth.machines
     )
-    return AlarmScore(len(found), len(truth.onset), false, false / healthy)
+    return AlarmScore(len(found), len(truth.onset), false, false / healthy if healthy else 0.0)
 
 
 def three_sigma(readings: pl.DataFrame, *, healthy_until: datetime) -> pl.DataFrame:

@@ -13,7 +13,6 @@ from pipelines.simulation.faults import FAULTS, Fault, severity
 Array = NDArray[np.float64]
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
-STEP = timedelta(minutes=10)
 HEALTHY_DAYS = 7
 SITES = ("north", "south")
 

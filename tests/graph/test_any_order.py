@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
+from resources.spans import MOST_RANGES
 
 REGISTER = """
 [sources.line]
@@ -97,9 +98,8 @@ def arrives_so(runs, at_once, tmp_path_factory) -> None:
 def test_the_readings_show_all_that_the_tables_tell(at_once):
     assert set(at_once["alarms"]["kind"]) == {"anomaly", "silent", "stuck"}
     assert at_once["forecasts"]["ttf_h"].count() == 1
-    assert not any(
-        rows.is_empty() for name, rows in at_once.items() if name not in ("labels", "outages", "work_orders")
-    )
+    untold = ("labels", "outages", "work_orders")  # the last two follow from the clock as well
+    assert not any(rows.is_empty() for name, rows in at_once.items() if name not in untold)
 
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -114,3 +114,42 @@ def test_any_order_and_any_cutting_ends_in_the_same_tables(at_once, tmp_path_fac
 @given(deliveries(pieces=40))
 def test_any_order_and_any_finer_cutting_ends_in_the_same_tables(at_once, tmp_path_factory, runs):
     arrives_so(runs, at_once, tmp_path_factory)
+
+
+DAY_OF_HEALTH = """
+[sources.line]
+window = "1h"
+healthy = [2026-01-05T00:00:00Z, 2026-01-06T00:00:00Z]
+"""
+
+
+def test_corrections_of_more_machines_than_fit_one_predicate_end_as_if_they_had_come_at_once(tmp_path):
+    """Each is stuck from an hour of its own on: no run may go on from a window that comes after it."""
+    machines, hours = MOST_RANGES + 2, 72
+    hour, number = pl.col("hour"), pl.col("number")
+    stuck = (
+        pl.DataFrame({"number": range(machines)})
+        .join(pl.DataFrame({"hour": range(hours)}), how="cross")
+        .join(pl.DataFrame({"minute": [0, 30]}), how="cross")
+        .select(
+            machine_id=pl.format("m{}", "number"),
+            sensor=pl.lit("temperature_c"),
+            recorded_at=START + pl.duration(hours="hour", minutes="minute"),
+            value=pl.when(hour < 24 + number).then(50.0 + pl.col("minute") / 30).otherwise(50.0),
+            is_corrected=(hour == 25 + number) & (pl.col("minute") == 30),
+        )
+    )
+    corrected = stuck.filter("is_corrected").with_columns(value=pl.lit(51.0))
+    told = []
+    for name, together in (("at-once", True), ("piecewise", False)):
+        plant = Plant(tmp_path / name, dg.DagsterInstance.ephemeral())
+        plant.home.machines.write_text(DAY_OF_HEALTH)
+        plant.runner = plant.runner.at((START + timedelta(hours=hours)).isoformat())
+        files = [plant.drop(frame.drop("is_corrected"), f"{n}.parquet") for n, frame in enumerate((stuck, corrected))]
+        for run in [files] if together else [[file] for file in files]:
+            plant.materialize(files=run)
+        told.append(tables(plant))
+    whole, piecewise = told
+    assert whole["alarms"].height == machines
+    for name in ("data_quality", "exceedances", "alarms"):
+        assert piecewise[name].equals(whole[name]), name

@@ -68,11 +68,38 @@ def test_a_climbing_temperature_ends_in_a_planned_repair(plant):
     assert order["ends_at"] <= forecast["issued_at"] + timedelta(hours=true_h - 12)
 
 
+def test_of_machines_that_all_stand_still_it_is_said_that_there_is_no_recent_data(plant):
+    running = 'criticality = "high"\nrunning = { sensor = "current_a", above = 10.0 }'
+    plant.home.machines.write_text(REGISTER.replace('criticality = "high"', running))
+    current, stops_at = pl.col("sensor") == "current_a", START + timedelta(hours=72)
+    stopped = pl.when(current & (pl.col("recorded_at") >= stops_at)).then(0.0).otherwise("value")
+    readings = telemetry(98).with_columns(value=stopped)
+    for when in (pl.col("recorded_at") < stops_at, pl.col("recorded_at") >= stops_at):
+        plant.materialize(files=[plant.drop(readings.filter(when), "a.parquet")])
+    said = plant.lake.read("forecasts").sort("issued_at").select("issued_at", "reason").rows()
+    assert said == [(stops_at, "not_degrading"), (START + timedelta(hours=98), "no_recent_data")]
+
+
 def test_a_declared_threshold_counts_from_the_next_run_on(plant):
     plant.materialize(files=[plant.drop(telemetry(96), "a.parquet")])
     plant.home.machines.write_text(REGISTER)
     plant.materialize()
     assert plant.lake.read("forecasts")["reason"].to_list() == ["not_degrading"]
+
+
+def test_a_machine_that_was_a_slip_of_the_pen_leaves_with_it_and_those_that_spoke_stay(plant):
+    def listed() -> list[str]:
+        plant.materialize("machines")
+        return plant.lake.read("machines").sort("machine_id")["machine_id"].to_list()
+
+    plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pmup-1"))
+    plant.materialize("readings", "labels", files=[plant.drop(telemetry(1), "a.parquet")])
+    assert listed() == ["line.pmup-1", "line.pump-1"]
+    plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pump-2"))
+    assert listed() == ["line.pump-1", "line.pump-2"]
+    later = telemetry(1).with_columns(machine_id=pl.lit("pump-3"))
+    plant.materialize("readings", "labels", files=[plant.drop(later, "b.parquet")])
+    assert listed() == ["line.pump-1", "line.pump-2", "line.pump-3"]
 
 
 def test_a_machine_without_a_reference_or_with_a_broken_one_holds_nobody_up(plant):

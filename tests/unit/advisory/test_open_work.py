@@ -9,8 +9,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.advisory.crew import Technician
-from pipelines.advisory.open_work import open_jobs, standing_slots, withdrawn
-from pipelines.advisory.plan import SETTINGS, Job, Slot, plan, work_orders_frame
+from pipelines.advisory.open_work import VERSION, open_jobs, standing_slots, withdrawn
+from pipelines.advisory.plan import plan, work_orders_frame
+from pipelines.advisory.problem import Job, Slot
 from pipelines.contracts.decisions import DECISIONS
 from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.work_orders import WORK_ORDERS
@@ -66,9 +67,9 @@ def orders(jobs: Sequence[Job], now: datetime, before: pl.DataFrame | None = Non
     """The table after one more plan: what it held, the rows of the plan, and the orders the plan withdraws."""
     before = empty(WORK_ORDERS) if before is None else before
     made = plan(jobs, [ANNA], now=now, standing=standing_slots(before, now=now), seed=1, horizon_days=3)
-    rows = work_orders_frame(jobs, made, planned_at=now, run_id="run-1", rules_version=SETTINGS.version)
-    gone = withdrawn(before, jobs, now=now).select(rows.columns)
-    return conform(pl.concat([before.select(rows.columns), rows, gone]), WORK_ORDERS)
+    gone = withdrawn(before, jobs, now=now)
+    rows = work_orders_frame(jobs, made, gone, planned_at=now, rules_version=VERSION)
+    return pl.concat([before, conform(rows.with_columns(run_id=pl.lit("run-1")), WORK_ORDERS)])
 
 
 def of_plan(work_orders: pl.DataFrame, now: datetime) -> dict[str, str]:
@@ -94,7 +95,6 @@ def test_a_job_says_what_its_decision_says():
         due_at=at(30),
         priority=30,
         decision_id="decision-0000000100000000",
-        rationale="believed and failing within days",
     )
 
 
@@ -139,14 +139,14 @@ def test_an_older_decision_that_arrives_later_changes_nothing():
 def test_each_machine_has_the_job_of_its_newest_decision_whatever_the_order_of_rows(made, chance):
     works = {"plan": {}, "inspect": {}, "ask": NO_WORK, "monitor": NO_WORK}
     rows = [
-        decision(f"pump-{machine}", at(hour), action=action, **works[action], rationale=f"{machine} {hour} {action}")
+        decision(f"pump-{machine}", at(hour), action=action, **works[action], failure_mode=f"mode-{machine}-{hour}")
         for machine, hour, action in made
     ]
     newest = {machine: (hour, action) for machine, hour, action in sorted(made)}
-    asked = {m: f"{m} {hour} {action}" for m, (hour, action) in newest.items() if action in ("plan", "inspect")}
+    asked = {m: f"mode-{m}-{hour}" for m, (hour, action) in newest.items() if action in ("plan", "inspect")}
     event(f"{len(asked)} of {len(newest)} machines ask for work")
     found = open_jobs(table(*rows))
-    assert [one.rationale for one in found] == [asked[machine] for machine in sorted(asked)]
+    assert [one.failure_mode for one in found] == [asked[machine] for machine in sorted(asked)]
     assert open_jobs(table(*chance.sample(rows, len(rows)))) == found
 
 
@@ -220,20 +220,40 @@ def test_a_told_slot_moves_for_a_weightier_job_only_if_that_is_cheaper(due_at, f
 
 def test_an_order_that_nothing_asks_for_is_withdrawn_with_a_reason_and_no_slot():
     one = job()
-    last = orders([], at(6), orders([one], at(5))).filter(pl.col("planned_at") == at(6))
+    last = orders([], at(5.5), orders([one], at(5))).filter(pl.col("planned_at") == at(5.5))
     (row,) = last.to_dicts()
     assert (row["work_order_id"], row["machine_id"], row["decision_id"]) == (
         *(one.work_order_id, one.machine_id, one.decision_id),
     )
     assert (row["status"], row["note"]) == ("withdrawn", "no decision asks for it any more")
     assert (row["technician"], row["starts_at"], row["ends_at"]) == (None, None, None)
-    assert row["day"] == at(6).date()
+    assert row["day"] == at(5.5).date()
+
+
+@pytest.mark.parametrize(("now", "is_kept"), [(5.75, False), (6, True), (7.75, True), (8, False)])
+def test_work_that_somebody_is_at_is_not_withdrawn_before_its_slot_is_over(now, is_kept):
+    first = orders([job()], at(5))
+    (before,) = first.to_dicts()
+    (after,) = orders([], at(now), first).filter(pl.col("planned_at") == at(now)).to_dicts()
+    kept = [after[name] == before[name] for name in ("status", "technician", "starts_at", "ends_at", "note")]
+    assert set(kept) == {is_kept}
+
+
+def test_neither_the_one_at_work_that_nothing_asks_for_nor_the_machine_is_given_to_another_job():
+    first = orders([job()], at(5))
+    same_machine = job(failure_mode="cavitation")
+    slots = standing_slots(orders([same_machine], at(7), first), now=at(7.5))
+    assert slots == {
+        job().work_order_id: Slot("anna", at(6), at(8)),
+        same_machine.work_order_id: Slot("anna", at(8), at(10)),
+    }
+    assert {slot.machine_id for slot in slots.values()} == {"plant-a.pump-1"}
 
 
 def test_an_order_that_is_still_asked_for_is_not_withdrawn():
     one, other = job(), job(machine="pump-2")
-    after = orders([one], at(6), orders([one, other], at(5)))
-    assert of_plan(after, at(6)) == {one.work_order_id: "proposed", other.work_order_id: "withdrawn"}
+    after = orders([one], at(5.5), orders([one, other], at(5)))
+    assert of_plan(after, at(5.5)) == {one.work_order_id: "proposed", other.work_order_id: "withdrawn"}
 
 
 def test_an_order_that_never_had_a_slot_is_withdrawn_as_well():
@@ -246,29 +266,29 @@ def test_before_the_first_plan_there_is_nothing_to_withdraw():
 
 
 def test_after_all_is_withdrawn_the_old_plan_stands_no_more():
-    after = orders([], at(6), orders([job()], at(5)))
+    after = orders([], at(5.5), orders([job()], at(5)))
     assert standing_slots(after, now=at(7)) == {}
     assert withdrawn(after, [], now=at(7)).is_empty()
 
 
 def test_a_withdrawn_order_that_is_asked_for_again_is_planned_anew():
     one = job()
-    again = orders([one], at(7), orders([], at(6), orders([one], at(5))))
+    again = orders([one], at(7), orders([], at(5.5), orders([one], at(5))))
     assert of_plan(again, at(7)) == {one.work_order_id: "proposed"}
     assert standing_slots(again, now=at(8)) == {one.work_order_id: Slot("anna", at(8), at(10))}
 
 
 def test_withdrawing_again_at_the_same_moment_says_the_same():
     first = orders([job()], at(5))
-    once = withdrawn(first, [], now=at(6))
-    after = orders([], at(6), first)
-    assert withdrawn(after, [], now=at(6)).equals(once)
+    once = withdrawn(first, [], now=at(5.5))
+    after = orders([], at(5.5), first)
+    assert withdrawn(after, [], now=at(5.5)).equals(once)
 
 
 def test_the_moment_may_be_of_another_time_zone():
     first, here = orders([job()], at(5)), timezone(timedelta(hours=9))
-    assert withdrawn(first, [], now=at(6).astimezone(here)).equals(withdrawn(first, [], now=at(6)))
-    assert standing_slots(first, now=at(6).astimezone(here)) == standing_slots(first, now=at(6))
+    assert withdrawn(first, [], now=at(5.5).astimezone(here)).equals(withdrawn(first, [], now=at(5.5)))
+    assert standing_slots(first, now=at(5.5).astimezone(here)) == standing_slots(first, now=at(5.5))
 
 
 @given(st.lists(st.sets(st.integers(1, 4)), min_size=2, max_size=4))

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from pipelines.advisory.crew import Technician
 from pipelines.advisory.greedy import greedy
-from pipelines.advisory.plan import SETTINGS, Job, Plan, PlanError, Settings, Slot, plan, work_orders_frame
-from pipelines.advisory.problem import Place, Problem, cost, pose
-from pipelines.contracts.enforce import conform
+from pipelines.advisory.plan import Plan, plan, work_orders_frame
+from pipelines.advisory.problem import SETTINGS, Job, Place, PlanError, Problem, Settings, Slot, cost, pose
+from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.work_orders import WORK_ORDERS
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -51,7 +51,6 @@ def job(number: int = 1, **changes: object) -> Job:
         due_at=at(72),
         priority=10,
         decision_id=f"decision-{number:016x}",
-        rationale="high urgency",
     )
     return replace(plain, **changes)
 
@@ -529,6 +528,12 @@ def test_begun_work_that_nothing_asks_for_any_more_still_keeps_its_technician_bu
     assert made.slots == {job(1).work_order_id: slot("anna", at(8))}
 
 
+def test_begun_work_that_nothing_asks_for_any_more_keeps_its_machine_busy_too():
+    begun = replace(slot("anna", at(5), 3.0), machine_id="plant-a.pump-1")
+    made = planned([job(1)], [technician("anna"), technician("bert")], standing={job(2).work_order_id: begun})
+    assert made.slots[job(1).work_order_id].starts_at == at(8)
+
+
 def test_slots_that_have_begun_and_overlap_each_other_break_nothing():
     stood = {job(n).work_order_id: slot("anna", at(4), 3.0) for n in (1, 2)}
     made = planned([job(1), job(2), job(3)], [technician()], standing=stood)
@@ -640,8 +645,9 @@ def test_the_version_of_the_settings_follows_every_one_of_them(changed):
 
 
 def frame(jobs: Sequence[Job], made: Plan, planned_at: datetime = NOW) -> pl.DataFrame:
-    rows = work_orders_frame(jobs, made, planned_at=planned_at, run_id="run-1", rules_version=SETTINGS.version)
-    return conform(rows, WORK_ORDERS)
+    gone = empty(WORK_ORDERS)
+    rows = work_orders_frame(jobs, made, gone, planned_at=planned_at, rules_version=SETTINGS.version)
+    return conform(rows.with_columns(run_id=pl.lit("run-1")), WORK_ORDERS)
 
 
 @given(instances())

@@ -7,7 +7,7 @@ import pytest
 from unit.tables import PLAIN, loose, table
 
 from pipelines.contracts import vocabulary
-from pipelines.contracts.enforce import ContractError, conform, empty, lineage_columns, shape_of, split
+from pipelines.contracts.enforce import ContractError, computed, conform, empty, lineage_columns, shape_of, split
 from pipelines.contracts.registry import CONTRACTS
 
 FLOATS = {
@@ -89,6 +89,13 @@ def test_a_row_says_how_it_came_to_be(name, lineage):
 )
 def test_the_shape_of_a_table_is_its_key_its_time_and_its_lineage(name, shape):
     assert shape_of(CONTRACTS[name]) == shape
+
+
+def test_what_a_stage_returns_is_the_table_without_day_and_run():
+    schema = computed(CONTRACTS["alarms"])
+    assert schema.names() == [name for name in CONTRACTS["alarms"].columns if name not in ("day", "run_id")]
+    assert schema == empty(CONTRACTS["alarms"]).drop("day", "run_id").schema
+    assert "day" not in computed(CONTRACTS["baselines"])
 
 
 @pytest.mark.parametrize("name", vocabulary.TABLES[2:])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unit.tables import HOUR, MONDAY, finished, table
 
 from pipelines.contracts.vocabulary import STATES
-from pipelines.detection.quality import ALWAYS, NEVER, data_quality
+from pipelines.detection.quality import ALWAYS, NEVER, data_quality, ended
 
 UNTIL = MONDAY  # the healthy span lies before the hours of a test
 NEWEST = 10
@@ -150,6 +150,32 @@ def expected_of(said: Said, states: Mapping[tuple[str, int], str], newest: int) 
                 elif said[machine, name, hour][0] and said[machine, name, hour][1] >= 2:
                     found.add((machine, name, hour, "stuck"))
     return found
+
+
+@pytest.mark.parametrize(
+    ("touched", "windows", "found", "looks"),
+    [
+        ([(5, 7)], [0, 1, 4, 5, 6], 4, 1),
+        ([(0, 2), (5, 7)], [0, 1, 4, 5, 6], 4, 1),
+        ([(0, 1), (3, 4), (6, 7)], [0, 1, 3, 6], 1, 2),
+        ([(0, 1), (3, 4)], [0, 3], None, 2),
+        ([(6, 7)], [0, 1, 4], 4, 1),
+        ([], [0, 1], None, 0),
+    ],
+    ids=["new ones", "late ones too", "past a touched one", "nothing before", "it went", "no news"],
+)
+def test_the_window_that_is_over_now_is_the_newest_before_those_that_came_and_is_looked_up_from_the_newest_back(
+    touched, windows, found, looks
+):
+    asked = []
+
+    def before(moment: datetime) -> datetime | None:
+        asked.append(moment)
+        return max((at for hour in windows if (at := MONDAY + hour * HOUR) < moment), default=None)
+
+    spans = [(MONDAY + since * HOUR, MONDAY + until * HOUR) for since, until in touched]
+    assert ended(spans, before) == (None if found is None else MONDAY + found * HOUR)
+    assert len(asked) == looks
 
 
 PLACE = st.tuples(st.sampled_from("ab"), st.sampled_from("vw"), st.integers(0, 4))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from unit.tables import HOUR, MONDAY, finished, table
 
 from pipelines.contracts.readings import EARLIEST, LATEST
-from pipelines.detection.baseline import MIN_WINDOWS
-from pipelines.detection.reference import ASSUMED, Span, baselines
+from pipelines.detection.baseline import DEFINITION, MIN_WINDOWS
+from pipelines.detection.reference import ASSUMED, VERSION, Span, baselines
 
 UNKNOWN = table("baselines").clear()
 DECLARED = {"healthy_from": MONDAY, "healthy_until": MONDAY + 60 * HOUR}
@@ -312,6 +312,10 @@ def test_a_machine_that_left_the_register_has_no_row():
     assert told(stand, declared("plant.other", **DECLARED), before, changed=unchanged())["machine_id"].to_list() == [
         "plant.other"
     ]
+
+
+def test_baselines_follow_from_all_that_the_models_they_name_follow_from():
+    assert DEFINITION in VERSION
 
 
 HOURS = st.sets(st.integers(0, 75), max_size=12) | st.sets(st.integers(60, 75), max_size=5)

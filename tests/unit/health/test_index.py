@@ -15,7 +15,7 @@ LEVEL = {"sensor": "vibration_mm_s", "level": 2.0, "spread": 0.1, "present_share
 BASELINES = table("baselines", sensors=[LEVEL])
 
 
-def mode(threshold: float, direction: str = "above", **changes: Any) -> dict[str, Any]:
+def mode(threshold: float, direction: str | None = None, **changes: Any) -> dict[str, Any]:
     plain = {"failure_mode": "wear", "sensor": "vibration_mm_s", "skill": "mechanical", "repair_h": 4.0}
     return plain | {"threshold": threshold, "direction": direction} | changes
 
@@ -55,6 +55,23 @@ def health(values: Sequence[float], *modes: dict[str, Any]) -> list[float]:
 def test_health_is_the_share_of_the_way_from_the_threshold_back_to_the_healthy_level(threshold, direction, course):
     values, expected = zip(*course, strict=True)
     assert health(values, mode(threshold, direction)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "direction", "value", "expected"),
+    [
+        (1.0, "above", 2.0, 0.0),
+        (1.0, "above", 0.5, 0.0),
+        (6.0, "below", 2.0, 0.0),
+        (2.0, "above", 1.0, 0.0),
+        (1.0, None, 1.5, 0.5),
+        (6.0, None, 3.0, 0.75),
+    ],
+)
+def test_a_machine_that_was_beyond_the_limit_when_healthy_has_no_health_if_the_direction_is_declared(
+    threshold, direction, value, expected
+):
+    assert health([value], mode(threshold, direction)) == [expected]
 
 
 def test_a_row_tells_the_sensor_its_level_its_spread_and_the_threshold():

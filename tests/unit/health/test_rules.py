@@ -9,7 +9,6 @@ from pipelines.health.rules import RULES, Evidence, judge
 
 CREDIBLE = Evidence(
     kind="anomaly",
-    exceedances=9,
     deviating_sensors=2,
     top_sensor="vibration_mm_s",
     top_z=5.0,

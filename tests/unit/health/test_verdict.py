@@ -7,8 +7,8 @@ import pytest
 from unit.tables import HOUR, MONDAY, finished, table
 
 from pipelines.contracts.machines import LIMITS
-from pipelines.health.rules import RULES_VERSION
-from pipelines.health.verdict import EVIDENCE, concerned, evidence_spans, starts, verdicts
+from pipelines.health.rules import EVIDENCE, RULES_VERSION
+from pipelines.health.verdict import concerned, evidence_spans, starts, verdicts
 
 EPISODE = range(10)  # hours of the plain alarm
 MACHINES = table("machines", nominal_limits=[{"sensor": "vibration_mm_s", "low": 0.5, "high": 4.5}])
@@ -122,6 +122,35 @@ def test_a_limit_left_more_than_two_days_before_its_end_corroborates_no_more(hou
     features = windows("window_features", [hour], mean=9.0)
     found = judged(alarms=lonely, scores=windows("anomaly_scores", RECENT), features=features)
     assert found["verdict"].item() == verdict
+
+
+FAR, NEAR = {"top_z": -12.0, "deviating_sensors": 1}, {"top_z": 4.0, "deviating_sensors": 1}
+MANY = {"top_z": 4.0, "deviating_sensors": 2}
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "verdict"),
+    [(FAR, NEAR, "suspect"), (MANY, NEAR, "suspect"), (NEAR, FAR, "credible"), (NEAR, MANY, "credible")],
+)
+def test_what_deviates_and_how_far_is_told_of_the_last_two_days_as_well(early, late, verdict):
+    """Whatever the alarm says of its whole time."""
+    spans = ((range(-100, -38), early), (RECENT, late))
+    scores = [windows("anomaly_scores", hours, score=0.9995, **said) for hours, said in spans]
+    found = judged(alarms=OLD.with_columns(top_z=99.0), scores=pl.concat(scores))
+    assert found["verdict"].item() == verdict
+
+
+def test_the_sensor_told_is_the_one_that_led_most_of_the_last_two_days_exceedances():
+    """`a` led once, by far; `b` led most of them; quiet windows are not asked."""
+    led = {"score": 0.9995, "deviating_sensors": 1}
+    scores = [
+        windows("anomaly_scores", [1], **led, top_sensor="a", top_z=40.0),
+        windows("anomaly_scores", [2], **led, top_sensor="b", top_z=3.0),
+        windows("anomaly_scores", [3], **led, top_sensor="b", top_z=5.0),
+        windows("anomaly_scores", range(4, 10), score=0.9, top_sensor="c", top_z=50.0, deviating_sensors=9),
+    ]
+    reason = judged(scores=pl.concat(scores))["reasons"].item()[2]
+    assert reason == "evidence is corroborated: no, 1 sensors deviate, b by +4.0 sigma"
 
 
 @pytest.mark.parametrize("kind", ["silent", "stuck"])

@@ -46,9 +46,9 @@ def health(values, *, name="pump-1", ends=NOW, threshold=7.0, healthy=2.0, sprea
     )
 
 
-def mode(failure_mode="bearing_wear", threshold=7.0):
+def mode(failure_mode="bearing_wear", threshold=7.0, direction=None):
     return {
-        "failure_mode": failure_mode, "sensor": "vibration_mm_s", "threshold": threshold, "direction": "above",
+        "failure_mode": failure_mode, "sensor": "vibration_mm_s", "threshold": threshold, "direction": direction,
         "skill": "mechanical", "repair_h": 4.0,
     }  # fmt: skip
 
@@ -71,8 +71,9 @@ def flat(hours=300):
     return 2.0 + NOISE[:hours]
 
 
-def only(frame, **options):
-    rows = forecasts(frame, machines(), issued_at=NOW, **options)
+def only(frame, direction=None, **options):
+    declared = machines(modes=(mode(direction=direction),))
+    rows = forecasts(frame, declared, issued_at=NOW, **options)
     assert rows.height == 1
     return rows.row(0, named=True)
 
@@ -146,6 +147,16 @@ def test_at_the_threshold_the_time_left_is_nothing(threshold):
     said = only(health(np.r_[flat(200), np.full(100, threshold)], threshold=threshold))
     assert (said["ttf_low_h"], said["ttf_h"], said["ttf_high_h"], said["reason"]) == (0.0, 0.0, 0.0, None)
     assert said["model"] is None
+
+
+@pytest.mark.parametrize(
+    ("threshold", "direction"), [(1.0, "above"), (7.0, "below"), (2.0, "above")], ids=["below it", "above it", "at it"]
+)
+def test_of_a_healthy_level_beyond_the_declared_limit_the_time_left_is_nothing(threshold, direction):
+    said = only(health(flat(), threshold=threshold), direction)
+    assert (said["ttf_low_h"], said["ttf_h"], said["ttf_high_h"], said["reason"]) == (0.0, 0.0, 0.0, None)
+    assert said["linear_ttf_h"] == 0.0 or threshold == 2.0
+    assert only(health(flat()), "above")["reason"] == "not_degrading"
 
 
 def test_one_window_beyond_the_threshold_is_not_the_end():

@@ -90,6 +90,12 @@ def test_the_same_rows_are_the_same_picture_and_others_another():
     assert figures.episode_bars(later) != figures.episode_bars(table("alarms"))
 
 
+def test_a_machine_without_any_health_is_not_among_the_lowest():
+    told = table("health_index", [{"machine_id": name, "health": n / 10} for n, name in enumerate(MACHINES[:7])])
+    unknown = table("health_index", machine_id="plant.unknown", health=None)
+    assert figures.health_lines(pl.concat([told, unknown])) == figures.health_lines(told)
+
+
 @pytest.mark.parametrize(
     ("draw", "older"),
     [

@@ -1,6 +1,7 @@
 """What the demo tells: alarms are judged by the episodes they begin, beside the alarm most plants have."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,17 @@ def test_a_fault_is_found_by_an_alarm_that_begins_while_it_lasts(alarm, found, f
 
 def test_a_fault_found_twice_is_one_fault():
     assert score_alarms(raised(("faulty", 15), ("faulty", 20)), TRUTH) == AlarmScore(1, 2, 0, 0.0)
+
+
+def test_a_fault_that_began_in_the_healthy_span_takes_no_time_from_the_others():
+    early = replace(TRUTH, onset={"faulty": MONDAY + 3 * DAY, "failing": MONDAY + 10 * DAY})
+    score = score_alarms(raised(("healthy", 15.0)), early)
+    assert score.false_per_machine_week == pytest.approx(7 / (3 + 21))
+
+
+def test_where_no_machine_is_ever_without_a_fault_no_alarm_is_false():
+    early = replace(TRUTH, onset=dict.fromkeys(MACHINES, MONDAY + 3 * DAY))
+    assert score_alarms(raised(("healthy", 15.0)), early) == AlarmScore(1, 3, 0, 0.0)
 
 
 def test_an_alarm_that_is_always_on_finds_nothing_and_is_false_on_every_machine():
