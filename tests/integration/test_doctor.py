@@ -363,6 +363,16 @@ def test_a_second_holder_is_refused_with_the_process_of_the_first(home):
     os.close(hold(home.root))
 
 
+def test_a_holder_that_is_not_known_is_not_named(home):
+    lock = hold(home.root)
+    sign(lock, DEAD)
+    with pytest.raises(CommandError, match=r"already; use it, or end it first$"):
+        hold(home.root)
+    (told,) = found(home)
+    assert (told.check, told.what) == ("daemon", "smartmaint up, or rebuild, is running")
+    os.close(lock)
+
+
 def test_a_child_that_outlives_its_parent_keeps_the_lock_and_is_named(home):
     lock = hold(home.root)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[lock])

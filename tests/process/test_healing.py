@@ -108,7 +108,7 @@ def test_after_everything_was_killed_the_next_up_finishes_what_was_begun(tmp_pat
             second = subprocess.run([*COMMAND, "up", "--home", str(home)], capture_output=True, text=True, check=False)
             told = " ".join(second.stderr.split())
             assert second.returncode == 1, second
-            assert f"smartmaint up is running on {home} already (process {process.pid})" in told
+            assert f"smartmaint up, or rebuild, is running on {home} already (process {process.pid})" in told
             family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
             for member in family:
                 member.kill()
