@@ -21,6 +21,8 @@ LOW_BYTES = 1_000_000_000
 LOW_FILES = 10_000
 SKEW_S = 2.0
 AHEAD = timedelta(minutes=10)
+ARRIVED = ("readings", "labels")
+"""Tables that follow from files alone: an empty one in their place would empty all that is derived."""
 
 
 def temporary_files(patient: Patient) -> Iterator[Finding]:
@@ -106,17 +108,20 @@ def quarantine(patient: Patient) -> Iterator[Finding]:
 
 def tables(patient: Patient) -> Iterator[Finding]:
     """Every table of the contracts, its log and its files."""
+    has_landed = any(patient.home.root.glob("archive/*/*/*/landing.json"))
     for table in TABLES:
         damage, uri = patient.lake_maintenance.damage(table), patient.lake.uri(table)
         if damage is None:
             continue
         if (Path(uri) / "_delta_log").exists():
-            yield Finding("tables", damage, uri, "restore it from a backup, or rebuild the lake from the archive")
+            yield Finding("tables", damage, uri, "restore it from a backup, or run `smartmaint rebuild`")
+            continue
+        if table in ARRIVED and has_landed:
+            yield Finding("tables", damage, uri, "mount or restore it, or run `smartmaint rebuild`")
             continue
         if patient.mends:
             _create(patient, table)
-        remedy = "is made, empty: what is derived is computed anew; readings come back by a rebuild from the archive"
-        yield Finding("tables", damage, uri, remedy, patient.mended())
+        yield Finding("tables", damage, uri, "is made, empty: what is derived is computed anew", patient.mended())
 
 
 def catalog(patient: Patient) -> Iterator[Finding]:

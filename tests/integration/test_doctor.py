@@ -197,6 +197,22 @@ def test_a_missing_table_is_made_and_a_damaged_one_is_told(home):
     assert lake.count("work_orders") == 0
 
 
+@pytest.mark.parametrize("table", ["readings", "labels"])
+def test_a_table_of_what_arrived_is_not_made_anew_once_anything_landed(home, table):
+    """An empty one would empty everything that follows from it: its disk may only not be mounted."""
+    place = home.lake / table
+    shutil.rmtree(place)
+    assert states(home, mend=True) == [("tables", "mended")]
+    shutil.rmtree(place)
+    note = home.root / "archive" / "line" / "ab" / "abc" / "landing.json"
+    note.parent.mkdir(parents=True)
+    note.write_text("{}")
+    (finding,) = [one for one in found(home, mend=True) if one.check == "tables"]
+    assert (finding.where, finding.state) == (str(place), "open")
+    assert "or run `smartmaint rebuild`" in finding.remedy
+    assert not place.exists()
+
+
 def test_a_log_that_cannot_be_read_is_told(home):
     lake = Lake(root=str(home.lake))
     Path(lake.uri("alarms"), "_delta_log", f"{0:020d}.json").write_text("not json")
