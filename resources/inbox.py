@@ -143,7 +143,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         folder = self._landing / source
         folder.mkdir(exist_ok=True)
         target = folder / path.name
-        part = folder / f".{os.getpid()}-{time.monotonic_ns()}.part"  # the longest name has no room for an ending
+        part = part_in(folder)
         shutil.copyfile(path, part)
         try:
             os.link(part, target)
@@ -311,6 +311,14 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
 
     def _archived(self, source: str, batch_id: str) -> Path:
         return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
+
+
+def part_in(folder: Path) -> Path:
+    """Where to write what is put into a folder of the inbox under its name when it is whole.
+
+    It says whose it is, so that it goes when its process died; the longest name has no room for an ending.
+    """
+    return folder / f".{os.getpid()}-{time.monotonic_ns()}.part"
 
 
 def sha256(path: Path) -> str:
