@@ -120,11 +120,12 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
     def strays(self) -> list[str]:
         """What lies in the inbox but can never be processed.
 
-        Loose files, folders whose name is no source name, folders and dead links in folders, names that are no UTF-8.
+        Loose files, folders whose name is no source name, folders that may not be looked into, folders and dead links
+        in folders, names that are no UTF-8.
         """
         found = []
         for path in self._landing.iterdir():
-            if path.is_dir() and SOURCE.fullmatch(path.name):
+            if path.is_dir() and SOURCE.fullmatch(path.name) and not _is_closed(path):
                 found += [below for below in path.iterdir() if not below.is_file() or not _is_text(below)]
             else:
                 found.append(path)
@@ -306,7 +307,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
 
     def _files(self) -> Iterator[Path]:
         for folder in self._landing.iterdir():
-            if folder.is_dir() and SOURCE.fullmatch(folder.name):
+            if folder.is_dir() and SOURCE.fullmatch(folder.name) and not _is_closed(folder):
                 yield from filter(_is_text, folder.iterdir())
 
     def _archived(self, source: str, batch_id: str) -> Path:
@@ -357,6 +358,15 @@ def _is_whole_parquet(path: Path, size: int) -> bool:
 def _is_unfinished(path: Path) -> bool:
     """Whether its name says that it is still being written."""
     return path.name.startswith(".") or path.suffix in (".part", ".tmp")
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder may not be looked into: then its files wait, and those of other sources do not."""
+    try:
+        with os.scandir(folder):
+            return not os.access(folder, os.X_OK)
+    except OSError:
+        return True
 
 
 def _is_text(path: Path) -> bool:

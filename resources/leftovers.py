@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from resources.processes import is_alive
@@ -39,7 +40,7 @@ def leftovers(root: Path, *, now: float) -> list[Path]:
 def _named(root: Path) -> Iterator[tuple[Path, re.Match[str]]]:
     for place, ours in OURS.items():
         for folder in [root] if place == "." else root.glob(place):
-            if folder.is_dir():
+            with suppress(PermissionError, NotADirectoryError):  # what may not be looked into is another check's
                 named = ((path, re.fullmatch(ours, path.name)) for path in folder.iterdir())
                 yield from ((path, name) for path, name in named if name and path.is_file())
 
