@@ -159,8 +159,13 @@ def test_what_can_never_land_is_told_with_its_path(home):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_inbox_that_may_not_be_read_is_told(home):
-    (home.landing / "line").mkdir(mode=0o000)
-    assert states(home) == [("inbox", "open")]
+    for name, mode in (("line", 0o000), ("other", 0o600)):
+        (home.landing / name).mkdir(mode=mode)
+    told = [(one.check, one.what, one.where, one.remedy) for one in found(home)]
+    assert told == [
+        ("inbox", "may not be read and emptied", str(folder), f"chmod u+rwx {folder}")
+        for folder in (home.landing / "line", home.landing / "other")
+    ]
 
 
 @pytest.mark.parametrize("name", ["machines.toml", "crew.toml", "settings.toml"])
