@@ -34,14 +34,15 @@ def live(root: Path, *, seed: int, days: int, quiet: bool) -> dict[str, Any]:
         days: Length.
         quiet: Print nothing.
     Raises:
-        CommandError: A run failed.
+        CommandError: A run failed, or another plant lives in this home.
     """
     begun = time.monotonic()
     plant = simulate(seed=seed, days=days)
-    home = Home(root)
+    home, inbox = Home(root), Inbox(root=str(root))
     with opened(root) as runner:
+        _refuse_another(plant, inbox)
         RegisterFile(machines=str(home.machines), crew=str(home.crew)).declare(register_text(plant, source=SOURCE))
-        new = _live_through(plant, runner, Inbox(root=str(root)), quiet=quiet)
+        new = _live_through(plant, runner, inbox, quiet=quiet)
     document = {
         **_told(plant, Lake(root=str(home.lake))),
         "days": days,
@@ -53,6 +54,17 @@ def live(root: Path, *, seed: int, days: int, quiet: bool) -> dict[str, Any]:
     if not quiet:
         _print(document)
     return document
+
+
+def _refuse_another(plant: Plant, inbox: Inbox) -> None:
+    """Every day depends on seed and number of days: days of two plants would make one that never was."""
+    with tempfile.TemporaryDirectory() as folder:
+        first = sha256(_day_file(plant, 0, Path(folder)))
+    if inbox.archived(source=SOURCE) and not inbox.has_archived(first, source=SOURCE):
+        raise CommandError(
+            f"another plant lives in {inbox.root}: name the --seed and the --days that it was made with, or another "
+            "--home"
+        )
 
 
 def _live_through(plant: Plant, runner: Runner, inbox: Inbox, *, quiet: bool) -> int:

@@ -27,10 +27,8 @@ def told_full(error: BaseException | str, root: Path) -> str | None:
 
 
 def _places(root: Path) -> list[Path]:
-    """Folders of a home that may be disks of their own."""
-    home = Home(root)
-    found = (root, home.landing, home.lake, home.models, root / "archive", root / "quarantine", root / "dagster")
-    return [place for place in found if place.is_dir()] or [next(place for place in root.parents if place.is_dir())]
+    """Folders of a home that may be disks of their own; where there is no home, that in which it would be."""
+    return Home(root).disks or [next(place for place in root.parents if place.is_dir())]
 
 
 def _free(place: Path) -> int:

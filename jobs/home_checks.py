@@ -13,6 +13,7 @@ from pipelines.contracts.vocabulary import SERVED, TABLES
 from pipelines.register import RegisterError
 from resources.care import CareError, CareFile
 from resources.catalog import QueryError
+from resources.home import create_tables
 from resources.leftovers import leftovers
 from resources.register import RegisterFile
 from resources.removed import remove
@@ -21,6 +22,8 @@ LOW_BYTES = 1_000_000_000
 LOW_FILES = 10_000
 SKEW_S = 2.0
 AHEAD = timedelta(minutes=10)
+ARRIVED = ("readings", "labels")
+"""Tables that follow from files alone: an empty one in their place would empty all that is derived."""
 
 
 def temporary_files(patient: Patient) -> Iterator[Finding]:
@@ -35,11 +38,9 @@ def temporary_files(patient: Patient) -> Iterator[Finding]:
 
 def disk(patient: Patient) -> Iterator[Finding]:
     """Room for what is to come, on every file system the home lies on."""
-    home = patient.home
     devices: dict[int, Path] = {}
-    for folder in (home.root, home.lake, home.landing, home.root / "archive", home.root / "dagster"):
-        if folder.exists():
-            devices.setdefault(folder.stat().st_dev, folder)
+    for folder in patient.home.disks:
+        devices.setdefault(folder.stat().st_dev, folder)
     for folder in devices.values():
         free, files = shutil.disk_usage(folder).free, os.statvfs(folder)
         if free < LOW_BYTES:
@@ -59,7 +60,7 @@ def clock(patient: Patient) -> Iterator[Finding]:
         yield Finding("clock", told, str(patient.home.root), "set both by NTP: files seem to come early or late")
     if patient.lake_maintenance.damage("readings") is not None:  # told by another check
         return
-    landed = patient.lake_maintenance.newest("readings", "landed_at")
+    landed = patient.lake.newest_moment("readings", source=None, time="landed_at")
     if landed is not None and landed - datetime.fromtimestamp(patient.now, UTC) > AHEAD:
         told = f"the newest readings landed at {landed:%F %T}, in the future"
         yield Finding("clock", told, patient.lake.uri("readings"), "this machine's clock was ahead, or is behind now")
@@ -68,15 +69,16 @@ def clock(patient: Patient) -> Iterator[Finding]:
 def inbox(patient: Patient) -> Iterator[Finding]:
     """What lies in the inbox and can never land."""
     remedy = "put a file into landing/<source>/: lower-case letters, digits and -; remove links to nothing"
-    for stray in patient.inbox.strays():
-        yield Finding("inbox", "is no file of a source", str(patient.home.landing / stray), remedy)
-    for folder in (path for path in patient.home.landing.iterdir() if path.is_dir()):
-        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            yield Finding("inbox", "may not be read and emptied", str(folder), f"chmod u+rwx {folder}")
-            continue
-        for path in folder.iterdir():
-            if path.exists() and not os.access(path, os.R_OK):
-                yield Finding("inbox", "may not be read", str(path), f"chmod u+r {path}")
+    folders = [path for path in sorted(patient.home.landing.iterdir()) if path.is_dir()]
+    closed = [folder for folder in folders if not os.access(folder, os.R_OK | os.W_OK | os.X_OK)]
+    for folder in closed:
+        yield Finding("inbox", "may not be read and emptied", str(folder), f"chmod u+rwx {folder}")
+    for stray in (patient.home.landing / name for name in patient.inbox.strays()):
+        if stray not in closed:
+            yield Finding("inbox", "is no file of a source", str(stray), remedy)
+    for path in (path for folder in folders if folder not in closed for path in folder.iterdir()):
+        if path.exists() and not os.access(path, os.R_OK):
+            yield Finding("inbox", "may not be read", str(path), f"chmod u+r {path}")
 
 
 def declarations(patient: Patient) -> Iterator[Finding]:
@@ -106,17 +108,20 @@ def quarantine(patient: Patient) -> Iterator[Finding]:
 
 def tables(patient: Patient) -> Iterator[Finding]:
     """Every table of the contracts, its log and its files."""
+    has_landed = any(patient.home.root.glob("archive/*/*/*/landing.json"))
     for table in TABLES:
         damage, uri = patient.lake_maintenance.damage(table), patient.lake.uri(table)
         if damage is None:
             continue
         if (Path(uri) / "_delta_log").exists():
-            yield Finding("tables", damage, uri, "restore it from a backup, or rebuild the lake from the archive")
+            yield Finding("tables", damage, uri, "restore it from a backup, or run `smartmaint rebuild`")
+            continue
+        if table in ARRIVED and has_landed:
+            yield Finding("tables", damage, uri, "mount or restore it, or run `smartmaint rebuild`")
             continue
         if patient.mends:
-            _create(patient, table)
-        remedy = "is made, empty: what is derived is computed anew; readings come back by a rebuild from the archive"
-        yield Finding("tables", damage, uri, remedy, patient.mended())
+            create_tables(patient.lake, [table])
+        yield Finding("tables", damage, uri, "is made, empty: what is derived is computed anew", patient.mended())
 
 
 def catalog(patient: Patient) -> Iterator[Finding]:
@@ -127,13 +132,6 @@ def catalog(patient: Patient) -> Iterator[Finding]:
     if patient.mends:
         patient.catalog.rebuild(SERVED)
     yield Finding("catalog", told, str(patient.home.catalog), "is built anew", patient.mended())
-
-
-def _create(patient: Patient, table: str) -> None:
-    from pipelines.contracts.enforce import empty
-    from pipelines.contracts.registry import CONTRACTS
-
-    patient.lake.create(table, empty(CONTRACTS[table]))
 
 
 def _catalog_fault(patient: Patient) -> str | None:

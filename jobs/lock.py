@@ -1,4 +1,4 @@
-"""One `smartmaint up` a home: a lock that the system frees with the processes that hold it, however they end."""
+"""One `up` or rebuild of a home at a time: a lock that the system frees with the processes that hold it."""
 
 import fcntl
 import os
@@ -22,9 +22,9 @@ def hold(home: Path) -> int:
     except BlockingIOError:
         os.close(lock)
         pid = holder(home)
-        raise CommandError(
-            f"smartmaint up is running on {home} already (process {pid}); use it, or end it first with `kill {pid}`"
-        ) from None
+        who, how = (f" (process {pid})", f" with `kill {pid}`") if pid else ("", "")
+        told = f"smartmaint up, or rebuild, is running on {home} already{who}; use it, or end it first{how}"
+        raise CommandError(told) from None
     sign(lock, os.getpid())
     return lock
 
@@ -36,7 +36,7 @@ def sign(lock: int, *pids: int) -> None:
 
 
 def holder(home: Path) -> int | None:
-    """A living process that holds the lock of a home; None where nobody does."""
+    """A living process that holds the lock of a home; 0 where it is not known, None where nobody does."""
     try:
         lock = os.open(home / NAME, os.O_RDONLY)
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,13 @@ import polars as pl
 
 from assets.landing import AT_ONCE, File, commit, read_claimed
 from jobs.failures import CommandError
+from jobs.lock import hold
 from jobs.running import end_of
 from jobs.runs import Runner, opened
+from pipelines.contracts.vocabulary import SERVED
 from pipelines.importers.parsed import FileError
 from pipelines.register import Register, Source
+from resources.catalog import Catalog
 from resources.exchange import put_in_place
 from resources.home import Home, create_tables
 from resources.inbox import Inbox
@@ -32,6 +35,7 @@ class Rebuilt:
     """What a new lake was made of.
 
     Attributes:
+        sources: Whose rows it holds.
         files: Batches that were landed anew.
         values: Readings of them.
         carried: Batches whose rows were taken from the old lake, since the archive has no original that can be read.
@@ -39,6 +43,7 @@ class Rebuilt:
         moved: Source and batch of files that are read with another zone than they landed with, and that zone.
     """
 
+    sources: list[str]
     files: int = 0
     values: int = 0
     carried: int = 0
@@ -59,25 +64,15 @@ def rebuild(root: Path, *, day: str | None = None) -> dict[str, Any]:
     Returns:
         `files`, `values`, `carried`, `missing`, `seconds`, `runs`, `failures`.
     Raises:
-        CommandError: A run is in flight, or one began meanwhile.
+        CommandError: `up` is there, a run is in flight or began meanwhile, or the lake cannot be replaced.
         RegisterError: The register is broken.
     """
     begun, at, home = time.monotonic(), end_of(day), Home(root)
-    inbox = Inbox(root=str(root))
-    new = root / "lake.rebuilt"
-    with opened(root) as runner:
-        _refuse_in_flight(runner)
-        shutil.rmtree(new, ignore_errors=True)  # of a rebuild that was cut short
-        register = RegisterFile(machines=str(home.machines), crew=str(home.crew)).load()
-        rebuilt = _build(Lake(root=str(new)), Lake(root=str(home.lake)), inbox, register)
-        os.sync()  # deltalake waits for no disk
-        _refuse_in_flight(runner)
-        put_in_place(new, home.lake)
-    shutil.rmtree(new, ignore_errors=True)
-    for source, batch, zone in rebuilt.moved:
-        inbox.note_landing(batch, source=source, zone=zone)
+    with opened(root) as runner, os.fdopen(hold(root)):  # no `up` begins meanwhile
+        rebuilt, left = _replaced(home, runner)
     with opened(root, at=at) as runner:  # anew: nothing of it may still hold a table of the old lake
-        runs = [runner.run("micro_batch", source=source) for source in inbox.archived_sources()]
+        known = sorted({*runner.sources(), *rebuilt.sources})
+        runs = [runner.run("micro_batch", source=source) for source in known]
         runs.append(runner.run("plan"))
     return {
         "files": rebuilt.files,
@@ -86,8 +81,47 @@ def rebuild(root: Path, *, day: str | None = None) -> dict[str, Any]:
         "missing": rebuilt.missing,
         "seconds": round(time.monotonic() - begun, 3),
         "runs": [ran.run_id for ran in runs],
-        "failures": [f"{ran.source or 'all sources'}, {failure}" for ran in runs for failure in ran.failures],
+        "failures": left + [f"{ran.source or 'all sources'}, {failure}" for ran in runs for failure in ran.failures],
     }
+
+
+def _replaced(home: Home, runner: Runner) -> tuple[Rebuilt, list[str]]:
+    """A new lake in the place of the old; what it was made of, and what could not be cleared away."""
+    inbox = Inbox(root=str(home.root))
+    place = home.lake.resolve()  # of a link the folder it names is replaced, not the link
+    new = place.with_name(f"{place.name}.rebuilt")
+    newest = runner.newest()
+    _refuse_in_flight(runner)
+    if place.is_mount():
+        told = f"{place} is a mount point, and no folder can take its place; nothing has changed"
+        raise CommandError(f"{told}. Let {home.lake} be a link to a folder below it, or mount one folder higher")
+    _clear(new)  # of a rebuild that was cut short
+    register = RegisterFile(machines=str(home.machines), crew=str(home.crew)).load()
+    rebuilt = _build(Lake(root=str(new)), Lake(root=str(home.lake)), inbox, register)
+    os.sync()  # deltalake waits for no disk
+    if runner.newest() != newest:  # what it landed is in the old lake alone
+        _clear(new)
+        raise CommandError("a run began meanwhile; nothing has changed, rebuild again")
+    put_in_place(new, place)
+    Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild(SERVED)  # the old one names files of the old lake
+    for source, batch, zone in rebuilt.moved:
+        inbox.note_landing(batch, source=source, zone=zone)
+    try:
+        _clear(new)
+    except CommandError as error:  # the new lake stands all the same
+        return rebuilt, [str(error)]
+    return rebuilt, []
+
+
+def _clear(folder: Path) -> None:
+    """Take away what bears the new lake's name: never build on it, for its rows would be there twice."""
+    try:
+        if folder.is_symlink():  # what it names may be a lake
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}; remove {folder} by hand") from None
 
 
 def _refuse_in_flight(runner: Runner) -> None:
@@ -100,31 +134,24 @@ def _refuse_in_flight(runner: Runner) -> None:
 
 def _build(lake: Lake, old: Lake, inbox: Inbox, register: Register) -> Rebuilt:
     create_tables(lake)
-    rebuilt = Rebuilt()
+    rebuilt = Rebuilt(sorted({*inbox.archived_sources(), *_sources(old, "readings"), *_sources(old, "labels")}))
     for table in RECORDS:
         lake.fill(table, _rows(old, table, like=lake))
-    held = {table: _rows(old, table, like=lake) for table in ("readings", "labels")}
-    for source in sorted({*inbox.archived_sources(), *held["readings"]["source"], *held["labels"]["source"]}):
-        mine = {table: rows.filter(pl.col("source") == source) for table, rows in held.items()}
-        _build_source(source, mine, lake, inbox, register, rebuilt)
+    for source in rebuilt.sources:
+        _build_source(source, lake, old, inbox, register, rebuilt)
     return rebuilt
 
 
-def _build_source(
-    source: str, held: Mapping[str, pl.DataFrame], lake: Lake, inbox: Inbox, register: Register, rebuilt: Rebuilt
-) -> None:
+def _build_source(source: str, lake: Lake, old: Lake, inbox: Inbox, register: Register, rebuilt: Rebuilt) -> None:
     """Rows of one source: first those that only the old lake has, then the archive, in order of first landing."""
     notes = inbox.archived(source=source)
     here = {batch: note for batch, note in notes.items() if inbox.from_archive(batch, source=source)}
-    _carry(source, held, set(here), lake, rebuilt)
+    carried = _carry(source, ~_of(here), lake, old)
     unreadable = _land(source, here, lake, inbox, register, rebuilt)
-    while late := {batch: note for batch, note in inbox.archived(source=source).items() if batch not in notes}:
-        notes |= late  # landed while we built
-        unreadable += _land(source, late, lake, inbox, register, rebuilt)
     if unreadable:
-        _carry(source, held, set(here) - set(unreadable), lake, rebuilt)
-    known = {batch for rows in held.values() for batch in rows["batch_id"]}
-    gone = [batch for batch in notes if (batch not in here or batch in unreadable) and batch not in known]
+        carried |= _carry(source, _of(unreadable), lake, old)
+    rebuilt.carried += len(carried)
+    gone = [batch for batch in notes if (batch not in here or batch in unreadable) and batch not in carried]
     rebuilt.missing += [f"{source}/{notes[batch].get('name')} {batch[:12]}" for batch in gone]
 
 
@@ -166,23 +193,35 @@ def _file(batch: str, source: Source, note: Mapping[str, Any], inbox: Inbox) -> 
     return File(claim, parsed, note["batch_seq"], landed_at, judged_at) if claim and parsed else None
 
 
-def _carry(source: str, held: Mapping[str, pl.DataFrame], archived: set[str], lake: Lake, rebuilt: Rebuilt) -> None:
-    """Take over the rows of batches that are not in the archive and not in the new lake yet."""
-    kept = {table: rows.filter(~pl.col("batch_id").is_in(list(archived))) for table, rows in held.items()}
+def _of(batches: Iterable[str]) -> pl.Expr:
+    return pl.col("batch_id").is_in(list(batches))
+
+
+def _carry(source: str, which: pl.Expr, lake: Lake, old: Lake) -> set[str]:
+    """Take over rows that only the old lake has; their batches."""
+    kept = {table: _rows(old, table, like=lake, source=source, where=which) for table in ("labels", "readings")}
     orders = pl.concat([rows.select("batch_id", "batch_seq") for rows in kept.values()])
     batches = dict(orders.group_by("batch_id").agg(pl.col("batch_seq").min()).rows())
-    fresh = {batch: seq for batch, seq in batches.items() if not lake.knows("readings", source=source, batch=batch)}
-    if not fresh:
-        return
-    for table in ("labels", "readings"):  # the readings last: their note says that a batch is there
-        lake.append(table, kept[table], source=source, batches=fresh)
-    rebuilt.carried += len(fresh)
+    if batches:
+        for table, rows in kept.items():  # the readings last: their note says that a batch is there
+            lake.append(table, rows, source=source, batches=batches)
+    return set(batches)
 
 
-def _rows(lake: Lake, table: str, *, like: Lake) -> pl.DataFrame:
+def _sources(old: Lake, table: str) -> set[str]:
+    """Sources that have rows in a table of a lake that may be damaged or gone; then none."""
+    try:
+        return set(old.newest_moments(table, time="landed_at"))
+    except Exception:  # as below
+        return set()
+
+
+def _rows(
+    old: Lake, table: str, *, like: Lake, source: str | None = None, where: pl.Expr | None = None
+) -> pl.DataFrame:
     """Rows of a lake that may be damaged or gone; then none."""
     empty = like.columns(table)
     try:
-        return lake.read(table).select(empty.columns).cast(empty.schema)
+        return old.read(table, source=source, where=where).select(empty.columns).cast(empty.schema)
     except Exception:  # whatever deltalake and polars say of it: what cannot be read cannot be carried over
         return empty

@@ -46,7 +46,8 @@ def daemon(patient: Patient) -> Iterator[Finding]:
         return
     pid = holder(patient.home.root)
     if pid is not None:
-        yield Finding("daemon", f"smartmaint up is running (process {pid})", str(patient.home.root), "", "note")
+        who = f" (process {pid})" if pid else ""
+        yield Finding("daemon", f"smartmaint up, or rebuild, is running{who}", str(patient.home.root), "", "note")
     elif beat := _beats(patient):
         told = f"a daemon that smartmaint did not start was alive {beat:.0f} s ago"
         remedy = "end it, or leave it: two change nothing twice, but work twice"

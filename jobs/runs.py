@@ -61,6 +61,10 @@ class Runner:
         """Runs that wait or go on."""
         return [run.run_id for run in self._instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))]
 
+    def newest(self) -> str | None:
+        """The run that was made last; None where there is none."""
+        return next(iter(self._instance.get_run_ids(limit=1)), None)
+
     def run(
         self,
         job: str,

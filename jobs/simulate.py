@@ -13,7 +13,7 @@ from jobs.failures import CommandError
 from pipelines.register import Source
 from pipelines.simulation.fleet import Fleet
 from resources.home import Home
-from resources.inbox import SOURCE
+from resources.inbox import SOURCE, part_in
 from resources.register import RegisterFile
 
 HISTORY_STEP = timedelta(minutes=1)
@@ -116,7 +116,7 @@ def _land(readings: pl.DataFrame, root: Path, source: str, name: str) -> datetim
     """Put a file into the inbox, whole; when that was."""
     folder = Home(root).landing / source
     folder.mkdir(exist_ok=True)
-    part = folder / f".{name}.part"
+    part = part_in(folder)
     readings.write_parquet(part)
     part.rename(folder / f"{name}.parquet")
     return datetime.now(UTC)

@@ -28,6 +28,7 @@ T = TypeVar("T")
 GRACE_S = 20.0
 SHORTEST_S = 60.0
 """What ends sooner than this after its start would end again: a person must see why."""
+SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which wants a project in the working folder
 DEAF_S = 10.0
 """So long a code server may be gone: one that is reloaded is back at once."""
 
@@ -41,22 +42,22 @@ def serve(home: Path, *, port: int, warm_workers: int | None, told: Callable[[st
         CommandError: The port is in use, or another `up` is on this home.
         HomeError: The home cannot be used.
     """
-    _apart(_prepare, home, warm_workers)
+    _apart(_prepare, home)
     lock = hold(home)
     _refuse_used(port)
     children: list[subprocess.Popen[bytes]] = []
     asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
     while not asked:
-        for finding in _apart(_mended, home):
+        for finding in _apart(_mended, home, warm_workers):
             told(shown(finding))
         begun = time.monotonic()
         children[:] = [_started(home, port, lock)]
         told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
         status = _watched(children[0], asked)
+        with suppress(ProcessLookupError):  # what it leaves behind would go on without the lock
+            os.killpg(children[0].pid, signal.SIGKILL)
         if not asked and time.monotonic() - begun < SHORTEST_S:
             return status
-        with suppress(ProcessLookupError):
-            os.killpg(children[0].pid, signal.SIGKILL)
         if not asked:
             told("a part of Dagster ended: all of it starts again")
     return 0
@@ -69,15 +70,17 @@ def _apart(work: Callable[..., T], *arguments: Any) -> T:
         return pool.submit(work, *arguments).result()
 
 
-def _prepare(home: Path, warm_workers: int | None) -> None:
+def _prepare(home: Path) -> None:
     from resources.home import Home
 
-    Home(home).prepare(warm_workers=warm_workers)
+    Home(home).prepare()
 
 
-def _mended(home: Path) -> list[str]:
+def _mended(home: Path, warm_workers: int | None) -> list[str]:
     from jobs.doctor import examine
+    from resources.home import Home
 
+    Home(home).prepare(warm_workers=warm_workers)  # only now: whoever is refused changes nothing
     found = examine(home, mend=True, starts=True)
     return [f"{one.state}: {one.check}: {one.what}: {one.where}: {one.remedy}" for one in found]
 
@@ -94,11 +97,11 @@ def _refuse_used(port: int) -> None:
 
 
 def _started(home: Path, port: int, lock: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
+    command = [sys.executable, "-W", SUPERSEDED, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
     # a process group of its own: Ctrl-C reaches us alone, and we pass it on once
     child = subprocess.Popen(  # noqa: S603 our own interpreter
         [*command, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"],
-        cwd=REPOSITORY,
+        cwd=home,  # Dagster warns of a `dagster.yaml` elsewhere, such as the template of the repository
         env=for_child(home),
         start_new_session=True,
         pass_fds=[lock],  # held as long as either lives

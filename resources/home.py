@@ -1,17 +1,16 @@
 """The home: one folder with all run-time state, made ready before anything opens it."""
 
-import fcntl
 import json
 import os
 import re
 import string
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contracts.vocabulary import TABLES
 from pipelines.failures import StatedError
+from resources.keeping import alone
 from resources.lake import Lake
 from resources.settings import REPOSITORY
 
@@ -110,6 +109,12 @@ class Home:
         return self.root / "settings.toml"
 
     @property
+    def disks(self) -> list[Path]:
+        """Folders that are there and may be disks of their own."""
+        names = (".", "landing", "lake", "models", "archive", "quarantine", "dagster")
+        return [folder for name in names if (folder := self.root / name).is_dir()]
+
+    @property
     def compute_logs(self) -> Path:
         return self.root / "dagster" / "logs"  # as in dagster.yaml
 
@@ -136,10 +141,11 @@ class Home:
                 f"home {self.root}: a path with {found[0]!r} cannot hold tables; choose another with --home"
             )
         try:
-            for folder in (self.root, self.landing, self.lake, self.models):
-                folder.mkdir(parents=True, exist_ok=True)
-            with _alone(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with alone(self.root):  # of two that make a table at once both can succeed, the second undoing the first
                 self._check_format()
+                for folder in (self.landing, self.lake, self.models):
+                    folder.mkdir(exist_ok=True)
                 if warm_workers is not None:
                     _write(self._mark, json.dumps({"format": FORMAT, "warm_workers": warm_workers}) + "\n")
                 _write(self.root / "dagster.yaml", render_dagster_yaml(self.root, warm_workers=self.warm_workers))
@@ -153,7 +159,7 @@ class Home:
         mark = self._mark
         if not mark.exists():
             names = {path.name for path in self.root.iterdir() if not path.name.startswith(f".{mark.name}.")}
-            strangers = names - {"landing", "lake", "models"}
+            strangers = names - {"landing", "lake", "models", "lost+found", ".DS_Store"}
             if strangers:
                 raise HomeError(
                     f"{self.root} is not empty and no home: it holds {sorted(strangers)[:3]}; choose another"
@@ -178,12 +184,12 @@ class Home:
         _write(made, wanted)
 
 
-def create_tables(lake: Lake) -> None:
-    """Every table of the contracts, empty, where it is not there yet."""
+def create_tables(lake: Lake, tables: Sequence[str] = TABLES) -> None:
+    """Tables of the contracts, empty, where they are not there yet."""
     from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
     from pipelines.contracts.registry import CONTRACTS
 
-    for name in TABLES:
+    for name in tables:
         lake.create(name, empty(CONTRACTS[name]))
 
 
@@ -203,17 +209,6 @@ def _warm_launching(workers: int) -> dict[str, str]:
         "queue_class": "WarmRunQueue",
         "micro_batches": str(workers),
     }
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time: two that make the same table at once can both succeed, the second undoing the first."""
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)  # freed with the process, however it ends
-        yield
-    finally:
-        os.close(held)
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -120,11 +120,12 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
     def strays(self) -> list[str]:
         """What lies in the inbox but can never be processed.
 
-        Loose files, folders whose name is no source name, folders and dead links in folders, names that are no UTF-8.
+        Loose files, folders whose name is no source name, folders that may not be looked into, folders and dead links
+        in folders, names that are no UTF-8.
         """
         found = []
         for path in self._landing.iterdir():
-            if path.is_dir() and SOURCE.fullmatch(path.name):
+            if path.is_dir() and SOURCE.fullmatch(path.name) and not _is_closed(path):
                 found += [below for below in path.iterdir() if not below.is_file() or not _is_text(below)]
             else:
                 found.append(path)
@@ -143,7 +144,7 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         folder = self._landing / source
         folder.mkdir(exist_ok=True)
         target = folder / path.name
-        part = folder / f".{os.getpid()}-{time.monotonic_ns()}.part"  # the longest name has no room for an ending
+        part = part_in(folder)
         shutil.copyfile(path, part)
         try:
             os.link(part, target)
@@ -306,11 +307,19 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
 
     def _files(self) -> Iterator[Path]:
         for folder in self._landing.iterdir():
-            if folder.is_dir() and SOURCE.fullmatch(folder.name):
+            if folder.is_dir() and SOURCE.fullmatch(folder.name) and not _is_closed(folder):
                 yield from filter(_is_text, folder.iterdir())
 
     def _archived(self, source: str, batch_id: str) -> Path:
         return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
+
+
+def part_in(folder: Path) -> Path:
+    """Where to write what is put into a folder of the inbox under its name when it is whole.
+
+    It says whose it is, so that it goes when its process died; the longest name has no room for an ending.
+    """
+    return folder / f".{os.getpid()}-{time.monotonic_ns()}.part"
 
 
 def sha256(path: Path) -> str:
@@ -349,6 +358,15 @@ def _is_whole_parquet(path: Path, size: int) -> bool:
 def _is_unfinished(path: Path) -> bool:
     """Whether its name says that it is still being written."""
     return path.name.startswith(".") or path.suffix in (".part", ".tmp")
+
+
+def _is_closed(folder: Path) -> bool:
+    """Whether a folder may not be looked into: then its files wait, and those of other sources do not."""
+    try:
+        with os.scandir(folder):
+            return not os.access(folder, os.X_OK)
+    except OSError:
+        return True
 
 
 def _is_text(path: Path) -> bool:

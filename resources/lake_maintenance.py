@@ -39,12 +39,6 @@ class LakeMaintenance(dg.ConfigurableResource["LakeMaintenance"]):
         broken = [path for path, size in paths if not path.exists() or path.stat().st_size != size]
         return f"{len(broken)} of {len(files)} files are gone or cut short, such as {broken[0]}" if broken else None
 
-    def newest(self, table: str, column: str) -> datetime | None:
-        """Highest value of a column of moments, by the statistics in the log; None where it tells none."""
-        files = self._files(table)
-        highest = files[f"max.{column}"].max() if f"max.{column}" in files.columns else None
-        return highest if isinstance(highest, datetime) else None
-
     def compact(self, table: str) -> dict[str, int]:
         """Merge small files, then check-point the log and drop the part of it that is older than its retention.
 

@@ -7,7 +7,6 @@ launches, so only there workers are started.
 import json
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,6 +15,7 @@ from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordi
 from dagster._daemon import sensor
 from dagster._serdes import ConfigurableClassData, serialize_value
 
+from resources.processes import command_line
 from resources.run_tags import MICRO_BATCH, WARM_WORKER
 from resources.warm_pool import Limits, WarmPool
 
@@ -133,7 +133,4 @@ def _worker_of(run: dg.DagsterRun) -> int | None:
 
 def _is_warm_worker(pid: int) -> bool:
     """Whether the process is a warm worker, of another daemon then: a process id alone may be anybody's by now."""
-    try:
-        return b"resources.warm_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    return b"resources.warm_worker" in command_line(pid)

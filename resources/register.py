@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.register import Register, RegisterError, Source, parse_register
+from resources.keeping import alone
 
 
 class RegisterFile(dg.ConfigurableResource["RegisterFile"]):
@@ -38,10 +39,11 @@ class RegisterFile(dg.ConfigurableResource["RegisterFile"]):
             RegisterError: It is declared with another importer.
         """
         path = Path(self.machines)
-        declared = _parsed(path).sources.get(source.name)
-        if declared is None:
-            _append(path, _entry(source))
-        elif declared.importer != source.importer:
+        with alone(path.parent):  # of two that add at once, one would take the other's entry away
+            declared = _parsed(path).sources.get(source.name)
+            if declared is None:
+                _append(path, _entry(source))
+        if declared is not None and declared.importer != source.importer:
             raise RegisterError(
                 f"{path}: source {source.name!r} is declared with importer {declared.importer!r}, not "
                 f"{source.importer!r}; give the new data a name of its own with --source"
@@ -50,8 +52,9 @@ class RegisterFile(dg.ConfigurableResource["RegisterFile"]):
     def declare(self, text: str) -> None:
         """Add whole entries, as `smartmaint demo` does for its plant, unless they stand there already."""
         path = Path(self.machines)
-        if text not in path.read_text(encoding="utf-8"):
-            _append(path, text)
+        with alone(path.parent):
+            if text not in path.read_text(encoding="utf-8"):
+                _append(path, text)
 
 
 def _parsed(path: Path) -> Register:

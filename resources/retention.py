@@ -15,19 +15,24 @@ def expire_archive(root: Path, *, before: datetime) -> Removed:
     """
     removed = Removed()
     for note in root.glob("archive/*/*/*/landing.json"):
-        if (landed := _landed_at(note)) is not None and landed < before:
+        # one that does not say when is kept
+        if (landed := _moment(note, "landed_at")) is not None and landed < before:
             removed = removed.plus(remove(note.parent.glob("original*")))
     return removed
 
 
 def expire_quarantine(root: Path, *, before: datetime) -> Removed:
-    """Remove refused files and rows of days that ended before a moment; their reasons go last."""
+    """Remove refused files and rows of days that ended before a moment; their reasons go last.
+
+    What is refused once more lies in the folder of its first day: its reason says when it last was.
+    """
     removed = Removed()
     for folder in root.glob("quarantine/*/*/*"):
-        day = _day(folder.parent.name)
+        reason = folder / "reason.json"
+        refused = _moment(reason, "at")
+        day = refused.date() if refused else _day(folder.parent.name)
         if day is None or day >= before.date() or not folder.is_dir():
             continue
-        reason = folder / "reason.json"
         content = [path for path in folder.iterdir() if path != reason and path.is_file()]
         removed = removed.plus(remove(content)).plus(remove([reason]))
         for empty in (folder, folder.parent):
@@ -36,13 +41,13 @@ def expire_quarantine(root: Path, *, before: datetime) -> Removed:
     return removed
 
 
-def _landed_at(note: Path) -> datetime | None:
-    """When a file landed; None where the note does not say: then it is kept."""
+def _moment(note: Path, name: str) -> datetime | None:
+    """A moment of a note, in UTC; None where it does not say."""
     try:
-        landed = datetime.fromisoformat(json.loads(note.read_text(encoding="utf-8"))["landed_at"])
+        moment = datetime.fromisoformat(json.loads(note.read_text(encoding="utf-8"))[name])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return landed if landed.tzinfo else landed.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _day(name: str) -> date | None:

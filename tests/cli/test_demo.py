@@ -33,3 +33,9 @@ def test_living_the_same_days_again_changes_nothing(tmp_path):
     assert (first["days_new"], second["days_new"]) == (9, 0)
     assert {table: lake.version(table) for table in TABLES} == before
     assert second["repairs"] == first["repairs"]
+
+    for other in (("--days", "10"), ("--days", "9", "--seed", "2")):
+        done = CliRunner().invoke(app, ["demo", "--home", str(tmp_path), "--json", *other])
+        assert done.exit_code == 1
+        assert "another plant lives in" in " ".join(done.stderr.split())
+    assert {table: lake.version(table) for table in TABLES} == before

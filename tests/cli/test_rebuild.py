@@ -1,6 +1,7 @@
 """`rebuild`: the lake that comes from the archive is the one that was there, and nothing is lost on the way."""
 
 import json
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,8 @@ from homes import START, telemetry
 from typer.testing import CliRunner
 
 from jobs.cli import app
+from jobs.lock import hold
+from jobs.runs import Runner
 from pipelines.contracts.vocabulary import TABLES
 from resources.exchange import put_in_place
 from resources.home import Home
@@ -140,6 +143,74 @@ def test_while_a_run_is_in_flight_nothing_is_rebuilt(lived, tmp_path):
     assert "1 runs are in flight" in smartmaint(home, "rebuild", status=1)["error"]
     assert Lake(root=str(home / "lake")).version("readings") == version
     assert not (home / "lake.rebuilt").exists()
+
+
+def test_a_run_that_began_and_ended_while_the_new_lake_was_built_is_not_lost(lived, tmp_path, monkeypatch):
+    home, another = tmp_path / "home", telemetry(1, level=70.0)
+    shutil.copytree(lived, home)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr("os.sync", lambda: land(home, another))
+        assert "a run began meanwhile; nothing has changed" in smartmaint(home, "rebuild", status=1)["error"]
+    assert not (home / "lake.rebuilt").exists()
+    before = tables(home)["readings"]
+    smartmaint(home, "rebuild", "--day", DAY)
+    assert differing({"readings": before}, tables(home)) == []
+    assert 70.0 < before["value"].max() < 71.0
+
+
+def test_beside_a_running_up_nothing_is_rebuilt(tmp_path):
+    Home(tmp_path).prepare()
+    with os.fdopen(hold(tmp_path)):
+        told = smartmaint(tmp_path, "rebuild", status=1)["error"]
+    assert f"is running on {tmp_path} already (process {os.getpid()})" in told
+    assert smartmaint(tmp_path, "rebuild")["failures"] == []
+
+
+def test_a_lake_behind_a_link_is_rebuilt_where_it_lies_however_often(lived, tmp_path):
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    shutil.copytree(lived, home)
+    (home / "dagster.yaml").unlink()
+    disk.mkdir()
+    (home / "lake").rename(disk / "plant")
+    (home / "lake").symlink_to(disk / "plant")
+    (disk / "plant.rebuilt").symlink_to(disk / "plant")  # what an older version left
+    before = tables(home)
+    for _ in range(2):
+        assert smartmaint(home, "rebuild", "--day", DAY)["failures"] == []
+        assert differing(before, tables(home)) == []
+    assert (home / "lake").is_symlink()
+    assert [path.name for path in disk.iterdir()] == ["plant"]
+    assert not list(home.glob("lake.*"))
+
+
+def test_a_lake_that_is_a_mount_point_is_refused_before_anything_is_built(tmp_path):
+    Home(tmp_path).prepare()
+    shutil.rmtree(tmp_path / "lake")
+    (tmp_path / "lake").symlink_to("/proc" if Path("/proc").is_mount() else "/")
+    assert "is a mount point" in smartmaint(tmp_path, "rebuild", status=1)["error"]
+
+
+def test_what_people_query_is_whole_again_as_soon_as_the_new_lake_stands(lived, tmp_path, monkeypatch):
+    home, asked = tmp_path / "home", []
+    shutil.copytree(lived, home)
+    (home / "dagster.yaml").unlink()
+    query, run = ("sql", "select count(*) from readings"), Runner.run
+    current = Lake(root=str(home / "lake")).readings(source="line").height
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Runner, "run", lambda *now, **job: asked.append(smartmaint(home, *query)) or run(*now, **job))
+        smartmaint(home, "rebuild", "--day", DAY)
+    assert asked[0]["rows"] == [[current]]
+
+
+def test_a_source_that_only_the_old_lake_has_is_computed_too(lived, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(lived, home)
+    before = tables(home)
+    for gone in ("archive", "dagster"):
+        shutil.rmtree(home / gone)
+    document = smartmaint(home, "rebuild", "--day", DAY)
+    assert (document["files"], document["carried"], len(document["runs"])) == (0, 7, 2)
+    assert differing(before, tables(home)) == []
 
 
 @pytest.mark.parametrize("can_exchange", [True, False])

@@ -159,8 +159,13 @@ def test_what_can_never_land_is_told_with_its_path(home):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_inbox_that_may_not_be_read_is_told(home):
-    (home.landing / "line").mkdir(mode=0o000)
-    assert states(home) == [("inbox", "open")]
+    for name, mode in (("line", 0o000), ("other", 0o600)):
+        (home.landing / name).mkdir(mode=mode)
+    told = [(one.check, one.what, one.where, one.remedy) for one in found(home)]
+    assert told == [
+        ("inbox", "may not be read and emptied", str(folder), f"chmod u+rwx {folder}")
+        for folder in (home.landing / "line", home.landing / "other")
+    ]
 
 
 @pytest.mark.parametrize("name", ["machines.toml", "crew.toml", "settings.toml"])
@@ -195,6 +200,22 @@ def test_a_missing_table_is_made_and_a_damaged_one_is_told(home):
     assert told["readings"][1] == "open"
     assert "1 of 1 files are gone or cut short" in told["readings"][0]
     assert lake.count("work_orders") == 0
+
+
+@pytest.mark.parametrize("table", ["readings", "labels"])
+def test_a_table_of_what_arrived_is_not_made_anew_once_anything_landed(home, table):
+    """An empty one would empty everything that follows from it: its disk may only not be mounted."""
+    place = home.lake / table
+    shutil.rmtree(place)
+    assert states(home, mend=True) == [("tables", "mended")]
+    shutil.rmtree(place)
+    note = home.root / "archive" / "line" / "ab" / "abc" / "landing.json"
+    note.parent.mkdir(parents=True)
+    note.write_text("{}")
+    (finding,) = [one for one in found(home, mend=True) if one.check == "tables"]
+    assert (finding.where, finding.state) == (str(place), "open")
+    assert "or run `smartmaint rebuild`" in finding.remedy
+    assert not place.exists()
 
 
 def test_a_log_that_cannot_be_read_is_told(home):
@@ -361,6 +382,16 @@ def test_a_second_holder_is_refused_with_the_process_of_the_first(home):
     os.close(lock)
     assert holder(home.root) is None
     os.close(hold(home.root))
+
+
+def test_a_holder_that_is_not_known_is_not_named(home):
+    lock = hold(home.root)
+    sign(lock, DEAD)
+    with pytest.raises(CommandError, match=r"already; use it, or end it first$"):
+        hold(home.root)
+    (told,) = found(home)
+    assert (told.check, told.what) == ("daemon", "smartmaint up, or rebuild, is running")
+    os.close(lock)
 
 
 def test_a_child_that_outlives_its_parent_keeps_the_lock_and_is_named(home):

@@ -157,8 +157,14 @@ def test_somebody_elses_folder_is_refused_and_its_files_left_alone(tmp_path):
     with pytest.raises(HomeError, match=r"is not empty and no home: it holds \['thesis.tex'\]; choose another"):
         Home(tmp_path).prepare()
     assert (tmp_path / "thesis.tex").read_text() == "mine"
-    assert not (tmp_path / "dagster.yaml").exists()
-    assert not (tmp_path / "home.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["lost+found", ".DS_Store"])
+def test_what_a_system_puts_into_every_folder_makes_it_nobodys(tmp_path, name):
+    (tmp_path / name).mkdir()
+    Home(tmp_path).prepare()
+    assert (tmp_path / "home.json").exists()
 
 
 @pytest.mark.parametrize("below", ["file", "file/home"])

@@ -277,6 +277,17 @@ def test_strays_are_told_and_never_pending(landing):
     assert landing.pending() == ["line/good.csv"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+@pytest.mark.parametrize("mode", [0o000, 0o200, 0o400, 0o600])
+def test_a_folder_that_may_not_be_looked_into_holds_up_no_other_source_and_is_told(landing, mode):
+    landing.write("a.csv", source="closed")
+    landing.write("b.csv", source="line")
+    (landing.root / "landing" / "closed").chmod(mode)
+    assert landing.pending() == ["line/b.csv"]
+    assert landing.inbox.strays() == ["closed"]
+    landing.inbox.settle(seconds=0.0)
+
+
 def test_an_empty_inbox_has_nothing_pending_and_no_strays(landing):
     assert (landing.inbox.pending(), landing.inbox.strays()) == ([], [])
 

@@ -12,15 +12,17 @@ from resources.processes import is_alive
 DEAD, MINUTES = 4_000_000, 120.0
 OURS = (
     "landing/line/.{pid}-123.part", "catalog.duckdb.{pid}.part", "catalog.duckdb.{pid}.part.wal", ".home.json.{pid}",
-    "models/.v1-abc.npz.{pid}", "lake/.columns/readings/source=none/day=1970-01-01/.{pid}.part",
+    ".dagster.yaml.{pid}", ".{pid}-0.part", "models/.v1-abc.npz.{pid}", "lake/.columns/readings/source=none/day=1970-01-01/.{pid}.part",
 )  # fmt: skip
 NAMELESS = (
     ".machines.toml.part", "archive/line/ab/abc/.landing.json.part", "archive/line/ab/abc/.original.part",
-    "quarantine/line/2026-01-05/abc/.reason.json.part",
+    "quarantine/line/2026-01-05/abc/.reason.json.part", "archive/line/ab/abc/.original.csv.part",
+    "quarantine/line/2026-01-05/abc/.original.parquet.part", "quarantine/line/2026-01-05/abc/.rows.part",
 )  # fmt: skip
 NOT_OURS = (
     "landing/line/big.csv.part", "landing/line/.big.csv.part", "landing/line/a.tmp", "lake/readings/x.part",
-    "machines.toml", "catalog.duckdb", ".catalog.lock",
+    "landing/line/.export.20260109", "landing/line/.20260109-1200.part", "landing/line/.landing.json.part",
+    "landing/line/.99999999999-7.part", "archive/line/ab/abc/.rows.part", ".mine.4000000", "machines.toml", "catalog.duckdb", ".catalog.lock",
 )  # fmt: skip
 
 

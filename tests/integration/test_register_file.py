@@ -1,5 +1,6 @@
 """The register file: a person's text, to which we add at the end and nowhere else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def test_whole_entries_are_added_once(files):
         files.declare(entry)
     assert text(files) == f"{MINE}\n{entry}"
     assert sorted(files.load().machines) == ["plant.fan-2", "plant.pump-1"]
+
+
+def test_of_many_that_declare_at_once_every_source_stands_there(files):
+    names = [f"line-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: files.declare_source(Source(name)), names))
+    assert set(files.load().sources) >= set(names)
 
 
 def test_what_could_not_be_read_again_is_not_written_and_the_error_names_the_file(files):

@@ -77,6 +77,16 @@ def test_quarantine_of_days_that_are_over_goes_with_its_folders(inbox, root, tmp
     assert json.loads((left / "reason.json").read_text())["code"] == "empty"
 
 
+def test_what_was_refused_once_more_is_kept_from_that_day_on(inbox, root, tmp_path):
+    for at in (NOW - 31 * DAY, NOW - DAY):
+        file, _ = put(inbox, tmp_path, "again")
+        inbox.quarantine(inbox.claim(file), at=at, reason={"code": "empty"})
+    (folder,) = root.glob("quarantine/*/*/*")
+    assert expire_quarantine(root, before=NOW - 30 * DAY) == (0, 0)
+    (folder / "reason.json").unlink()  # then the folder's day counts
+    assert expire_quarantine(root, before=NOW - 30 * DAY).files == 1
+
+
 def test_what_lies_in_quarantine_without_a_day_is_left_alone(root):
     folder = root / "quarantine" / "line" / "mine" / "abc"
     folder.mkdir(parents=True)

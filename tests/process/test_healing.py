@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,10 +105,16 @@ def test_after_everything_was_killed_the_next_up_finishes_what_was_begun(tmp_pat
         drop(home, tmp_path, source="line")
         with running(home, log) as process:
             wait_for(lambda: worker_of(instance, "line"))
-            second = subprocess.run([*COMMAND, "up", "--home", str(home)], capture_output=True, text=True, check=False)
+            second = subprocess.run(
+                [*COMMAND, "up", "--home", str(home), "--warm-workers", "2"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             told = " ".join(second.stderr.split())
             assert second.returncode == 1, second
-            assert f"smartmaint up is running on {home} already (process {process.pid})" in told
+            assert f"smartmaint up, or rebuild, is running on {home} already (process {process.pid})" in told
+            assert Home(home).warm_workers == 0  # whoever is refused changes nothing
             family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
             for member in family:
                 member.kill()
@@ -121,6 +127,26 @@ def test_after_everything_was_killed_the_next_up_finishes_what_was_begun(tmp_pat
                 seconds = time.monotonic() - begun
                 print(f"\nall killed: healed {seconds:.0f} s after the start, {statuses(instance, 'line')}")  # noqa: T201
         assert "orphan_runs" in log.read_text()
+
+
+def test_where_dagster_dies_soon_after_its_start_up_ends_and_none_of_it_goes_on(tmp_path):
+    home, log = tmp_path / "home", tmp_path / "up.log"
+
+    def family() -> dict[str, psutil.Process]:
+        """Processes below `up` by the words of their command."""
+        found = {}
+        for process in psutil.Process(up.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                found[" ".join(process.cmdline())] = process
+        return found
+
+    with running(home, log) as up:
+        wait_for(lambda: any("dagster._daemon" in words for words in family()))
+        parts = family()
+        next(process for words, process in parts.items() if "dagster dev" in words).kill()
+        assert up.wait(timeout=60) != 0
+    _, alive = psutil.wait_procs(list(parts.values()), timeout=20)
+    assert not alive, f"left behind: {[process.cmdline() for process in alive]}"
 
 
 def test_two_processes_that_land_the_same_file_at_once_end_in_the_rows_of_one(tmp_path):
