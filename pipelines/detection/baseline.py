@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from pipelines.detection import robust_z
@@ -20,7 +21,7 @@ MIN_WINDOWS = 48
 STILL = 0.01
 FOREST = "forest_"
 SCORED_STATES = ("running", "unknown")
-DEFINITION = f"robust-z+isolation-forest/2|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|{FOLDS}|{TAIL_SHARE}|{MOST}"
+DEFINITION = f"robust-z+isolation-forest/3|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|{FOLDS}|{TAIL_SHARE}|{MOST}"
 """What models and their scores follow from besides windows."""
 
 
@@ -44,9 +45,10 @@ def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matr
 
 
 def running_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix:
-    """Windows of the span in which the machine ran."""
-    at, state = matrix.windows["recorded_at"], matrix.windows["state"]
-    rows = (at >= since) & (at < until) & state.is_in(SCORED_STATES)
+    """Windows wholly within the span in which the machine ran: one that goes on behind it holds readings that do."""
+    end = pl.col("recorded_at") + pl.duration(seconds="window_s")
+    within = (pl.col("recorded_at") >= since) & (end <= until) & pl.col("state").is_in(SCORED_STATES)
+    rows = matrix.windows.select(within).to_series()
     return Matrix(matrix.windows.filter(rows), matrix.columns, matrix.values[rows.to_numpy()])
 
 

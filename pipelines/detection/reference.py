@@ -30,13 +30,13 @@ class Known:
     Attributes:
         declared: Known-good span of the register; None where none is declared.
         before: Its row of `baselines` as it stands; None for a new machine.
-        touched: Moments of its windows that changed; None: all of them.
+        touched: Starts and ends of its windows that changed; None: all of them.
     """
 
     source: str
     declared: Span | None
     before: Mapping[str, Any] | None
-    touched: list[datetime] | None
+    touched: list[Span] | None
 
     @property
     def span(self) -> Span | None:
@@ -46,7 +46,7 @@ class Known:
         if self.before is None or self.before["healthy_from"] is None or not self.before["is_assumed"]:
             return None
         since = self.before["healthy_from"]
-        if self.touched is None or any(moment <= since for moment in self.touched):  # an earlier one, or it went
+        if self.touched is None or any(start <= since for start, _ in self.touched):  # an earlier one, or it went
             return None
         return since, since + ASSUMED
 
@@ -59,7 +59,7 @@ class Known:
             return False
         if newest is None or newest < span[1]:
             return bool(before["reason"] == "span_not_over")
-        return before["reason"] != "span_not_over" and not any(span[0] <= at < span[1] for at in self.touched)
+        return before["reason"] != "span_not_over" and not any(span[0] <= start and end <= span[1] for start, end in self.touched)
 
 
 def baselines(
@@ -97,9 +97,11 @@ def baselines(
 
 def _known(before: pl.DataFrame, machines: pl.DataFrame, changed: pl.DataFrame | None) -> dict[str, Known]:
     rows = {row["machine_id"]: row for row in before.drop("run_id").to_dicts()}
-    touched: dict[str, list[datetime]] = {}
+    touched: dict[str, list[Span]] = {}
     if changed is not None and not changed.is_empty():
-        touched = dict(changed.group_by("machine_id").agg(pl.col("recorded_at").unique()).rows())
+        end = pl.col("recorded_at") + pl.duration(seconds="window_s")
+        for name, start, ended in changed.select("machine_id", "recorded_at", end=end).unique().rows():
+            touched.setdefault(name, []).append((start, ended))
     return {
         row["machine_id"]: Known(
             source=row["source"],

@@ -25,7 +25,7 @@ def matrix(values: np.ndarray, *, states: Sequence[str] | None = None, columns: 
     windows = pl.DataFrame(
         {
             "recorded_at": pl.Series([MONDAY + i * HOUR for i in range(n)], dtype=pl.Datetime("us", "UTC")),
-            "window_s": [3600] * n,
+            "window_s": pl.Series([3600] * n, dtype=pl.Int64),
             "state": states or ["running"] * n,
         }
     )
@@ -70,6 +70,13 @@ def test_running_windows_are_those_of_the_span_in_which_the_machine_ran_in_every
     assert found.windows["recorded_at"].to_list() == [MONDAY + n * HOUR for n in (2, 4, 5)]
     assert found.columns == COLUMNS
     assert np.array_equal(found.values, values[[2, 4, 5]], equal_nan=True)
+
+
+def test_a_window_that_goes_on_behind_the_healthy_span_is_no_part_of_it():
+    values = normal(61)
+    values[60] = 1e6
+    assert np.array_equal(healthy(matrix(values), hours=60.5).values, healthy(matrix(values), hours=60).values)
+    assert healthy(matrix(values), hours=61).values.max() == 1e6
 
 
 def test_a_machine_without_windows_has_no_model():

@@ -254,11 +254,13 @@ def test_a_machine_whose_windows_all_went_never_spoke():
     assert (row["reason"], row["healthy_from"], row["model_version"]) == ("never_spoke", None, None)
 
 
-@pytest.mark.parametrize(("hour", "reads"), [(-1, 0), (0, 1), (59, 1), (60, 0)])
-def test_a_declared_span_is_read_again_where_a_window_in_it_changed(hour, reads):
-    stand = Table(windows(range(-5, 100)))
-    before = told(stand, declared(**DECLARED))
-    told(stand, declared(**DECLARED), before, changed=windows([hour]))
+@pytest.mark.parametrize(
+    ("hour", "until", "reads"), [(-1, 60.0, 0), (0, 60.0, 1), (59, 60.0, 1), (60, 60.0, 0), (60, 60.5, 0)]
+)
+def test_a_declared_span_is_read_again_where_a_window_in_it_changed(hour, until, reads):
+    stand, span = Table(windows(range(-5, 100))), DECLARED | {"healthy_until": MONDAY + until * HOUR}
+    before = told(stand, declared(**span))
+    told(stand, declared(**span), before, changed=windows([hour]))
     assert len(stand.reads) == 1 + reads
 
 
