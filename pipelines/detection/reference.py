@@ -59,7 +59,8 @@ class Known:
             return False
         if newest is None or newest < span[1]:
             return bool(before["reason"] == "span_not_over")
-        return before["reason"] != "span_not_over" and not any(span[0] <= start and end <= span[1] for start, end in self.touched)
+        is_touched = any(span[0] <= start and end <= span[1] for start, end in self.touched)
+        return before["reason"] != "span_not_over" and not is_touched
 
 
 def baselines(
