@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 FOLDERS = ("pipelines", "resources", "assets", "sensors", "jobs")  # each imports only from its left, or itself
-SHARED = ("contracts", "identity", "register", "landing")  # of pipelines: where stages meet
+SHARED = ("contracts", "identity", "failures", "register", "landing")  # of pipelines: where stages meet
 COMPOSING = ("flow", "modelling", "reporting")  # of pipelines: may import every stage; no stage imports them
 SCORING = ("features", "detection", "health", "prognosis", "advisory")  # must never see the truth
 LABEL_HANDLERS = ("assets/acquisition.py", "assets/landing.py", "assets/serving.py")  # land and publish, never score

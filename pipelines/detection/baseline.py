@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.contracts.vocabulary import RAN
 from pipelines.detection import robust_z
 from pipelines.detection.calibration import TAIL_SHARE, Tail, combined
 from pipelines.detection.isolation import FOLDS, TREES, Forest, unseen_statistic
@@ -19,7 +20,6 @@ SEED = 20260105
 MIN_WINDOWS = 48
 STILL = 0.01
 FOREST = "forest_"
-SCORED_STATES = ("running", "unknown")
 DEFINITION = f"robust-z+isolation-forest/2|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|{FOLDS}|{TAIL_SHARE}|{MOST}"
 """What models and their scores follow from besides windows."""
 
@@ -46,7 +46,7 @@ def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matr
 def running_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix:
     """Windows of the span in which the machine ran."""
     at, state = matrix.windows["recorded_at"], matrix.windows["state"]
-    rows = (at >= since) & (at < until) & state.is_in(SCORED_STATES)
+    rows = (at >= since) & (at < until) & state.is_in(RAN)
     return Matrix(matrix.windows.filter(rows), matrix.columns, matrix.values[rows.to_numpy()])
 
 
