@@ -18,6 +18,8 @@ from resources.lake import Lake, Taken
 from resources.register import RegisterFile
 from resources.run_tags import MICRO_BATCH
 
+OBSERVED_FROM = ("readings",)
+
 
 class Files(dg.Config):
     """Which files a run takes."""
@@ -97,7 +99,7 @@ def landing(
 
 
 @dg.asset(
-    group_name="acquisition", partitions_def=SOURCES, deps=["readings"], owners=OWNERS, kinds={"polars", "deltalake"}
+    group_name="acquisition", partitions_def=SOURCES, deps=OBSERVED_FROM, owners=OWNERS, kinds={"polars", "deltalake"}
 )
 def machines(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
     """The machine register as a table: declared machines, and those that sent readings without being declared."""
@@ -111,4 +113,4 @@ def machines(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFi
         return Update(declared.machines_frame(source, observed=[*changed["machine_id"], *known]))
 
     definition = f"{ROWS}|{declared.version}"
-    return bring_up_to_date(context, lake, "machines", inputs=("readings",), compute=compute, definition=definition)
+    return bring_up_to_date(context, lake, "machines", inputs=OBSERVED_FROM, compute=compute, definition=definition)

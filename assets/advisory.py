@@ -14,12 +14,14 @@ from resources.register import RegisterFile
 from resources.spans import at_moment
 
 PLAN_SEED = 1
+DECIDED_FROM = ("forecasts", "alarms", "verdicts", "machines")
+PLANNED_FROM = ("decisions",)
 
 
 @dg.asset(
     group_name="advisory",
     partitions_def=SOURCES,
-    deps=["forecasts", "alarms", "verdicts", "machines"],
+    deps=DECIDED_FROM,
     owners=OWNERS,
     kinds={"polars", "deltalake"},
 )
@@ -30,7 +32,6 @@ def decisions(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg
     from pipelines.reporting.figures import urgency_map
 
     source, policy, now = context.partition_key, Policy(), clock.now()
-    inputs = ("forecasts", "alarms", "verdicts", "machines")
 
     def compute(_taken: Taken) -> Update:
         issued_at = lake.newest_moment("forecasts", source=source, time="issued_at")
@@ -47,14 +48,14 @@ def decisions(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg
         context,
         lake,
         "decisions",
-        inputs=inputs,
+        inputs=DECIDED_FROM,
         compute=compute,
         definition=policy.version,
         figure=urgency_map,
     )
 
 
-@dg.asset(group_name="advisory", deps=["decisions"], owners=OWNERS, kinds={"ortools", "deltalake"}, pool="plan")
+@dg.asset(group_name="advisory", deps=PLANNED_FROM, owners=OWNERS, kinds={"ortools", "deltalake"}, pool="plan")
 def work_orders(
     context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile, clock: Clock
 ) -> dg.MaterializeResult[Any]:
@@ -79,5 +80,5 @@ def work_orders(
 
     definition = hashlib.sha256(f"{VERSION}{crew_text}".encode()).hexdigest()[:16]
     return bring_up_to_date(
-        context, lake, "work_orders", inputs=("decisions",), compute=compute, definition=definition, figure=gantt
+        context, lake, "work_orders", inputs=PLANNED_FROM, compute=compute, definition=definition, figure=gantt
     )

@@ -43,8 +43,9 @@ def baselines(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> d
         )
         return Update(rows, facts={"models": rows["model_version"].count()})
 
-    inputs = ("window_features", "machines")
-    return bring_up_to_date(context, lake, "baselines", inputs=inputs, compute=compute, definition=reference.VERSION)
+    return bring_up_to_date(
+        context, lake, "baselines", inputs=BODIES[baselines], compute=compute, definition=reference.VERSION
+    )
 
 
 def outages(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
@@ -95,8 +96,9 @@ def data_quality(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -
         rows = quality.data_quality(features, lake.read("baselines", source=source), newest=newest)
         return Update(rows, spans)
 
-    inputs = ("window_features", "baselines")
-    return bring_up_to_date(context, lake, "data_quality", inputs=inputs, compute=compute, definition=quality.VERSION)
+    return bring_up_to_date(
+        context, lake, "data_quality", inputs=BODIES[data_quality], compute=compute, definition=quality.VERSION
+    )
 
 
 def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) -> dg.MaterializeResult[Any]:
@@ -124,9 +126,14 @@ def anomaly_scores(context: dg.AssetExecutionContext, lake: Lake, tools: Tools) 
         )
         return Update(scoring.anomaly_scores(windows, fitted), spans)
 
-    inputs = ("window_features", "baselines")
     return bring_up_to_date(
-        context, lake, "anomaly_scores", inputs=inputs, compute=compute, definition=DEFINITION, figure=score_map
+        context,
+        lake,
+        "anomaly_scores",
+        inputs=BODIES[anomaly_scores],
+        compute=compute,
+        definition=DEFINITION,
+        figure=score_map,
     )
 
 
@@ -150,8 +157,9 @@ def exceedances(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) ->
         windows = beyond(scores, lake.read("data_quality", source=source, spans=spans), RULES)
         return Update(folded(windows, carried), spans)
 
-    inputs = ("anomaly_scores", "data_quality")
-    return bring_up_to_date(context, lake, "exceedances", inputs=inputs, compute=compute, definition=RULES.version)
+    return bring_up_to_date(
+        context, lake, "exceedances", inputs=BODIES[exceedances], compute=compute, definition=RULES.version
+    )
 
 
 def alarms(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.MaterializeResult[Any]:
@@ -177,9 +185,8 @@ def alarms(context: dg.AssetExecutionContext, lake: Lake, _tools: Tools) -> dg.M
         spans = [at_moment(at, name) for name, at in retold.starts]
         return Update(retold.among(lake.read("alarms", source=source, spans=spans, time="started_at")), spans)
 
-    inputs = ("exceedances", "anomaly_scores")
     return bring_up_to_date(
-        context, lake, "alarms", inputs=inputs, compute=compute, definition=RULES.version, figure=episode_bars
+        context, lake, "alarms", inputs=BODIES[alarms], compute=compute, definition=RULES.version, figure=episode_bars
     )
 
 
@@ -191,6 +198,7 @@ BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
     exceedances: ["anomaly_scores", "data_quality"],
     alarms: ["exceedances", "anomaly_scores"],
 }
+"""What each follows from. Outages take no news of windows: they are looked for whenever the clock has moved on."""
 
 
 @dg.multi_asset(

@@ -19,7 +19,6 @@ def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRes
     from pipelines.reporting.figures import confidence_bars
 
     source = context.partition_key
-    inputs = ("alarms", "anomaly_scores", "window_features", "machines")
 
     def compute(taken: Taken) -> Update:
         spans = None
@@ -28,16 +27,20 @@ def verdicts(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeRes
             relimited = machines_that_differ(news["machines"], ("nominal_limits",))
             near = lake.read("alarms", source=source, where=verdict.concerned(moments, relimited))
             spans = [at_moment(at, name) for name, at in verdict.starts(near, news["alarms"])]
+            if not spans:  # as nearly always
+                return Update(lake.columns("verdicts"), spans)
         alarms = lake.read("alarms", source=source, spans=spans, time="started_at")
         evidence = [Span(*span) for span in verdict.evidence_spans(alarms)]
-        scores, features = (lake.read(name, source=source, spans=evidence) for name in inputs[1:3])
+        scores, features = (
+            lake.read(name, source=source, spans=evidence) for name in ("anomaly_scores", "window_features")
+        )
         return Update(verdict.verdicts(alarms, scores, features, lake.read("machines", source=source)), spans)
 
     return bring_up_to_date(
         context,
         lake,
         "verdicts",
-        inputs=inputs,
+        inputs=BODIES[verdicts],
         compute=compute,
         definition=RULES_VERSION,
         figure=confidence_bars,
@@ -51,7 +54,6 @@ def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materializ
     from pipelines.reporting.figures import health_lines
 
     source = context.partition_key
-    inputs = ("window_features", "anomaly_scores", "machines", "baselines")
 
     def compute(taken: Taken) -> Update:
         spans = None
@@ -60,11 +62,18 @@ def health_index(context: dg.AssetExecutionContext, lake: Lake) -> dg.Materializ
             releveled = machines_that_differ(news["baselines"], ("sensors",))
             touched = touched_windows(news["window_features"], news["anomaly_scores"])
             spans = [*(Span(*span) for span in touched), *all_time({*redeclared, *releveled})]
-        windows = (lake.read(name, source=source, spans=spans) for name in inputs[:2])
-        return Update(index.health_index(*windows, *(lake.read(name, source=source) for name in inputs[2:])), spans)
+        windows = (lake.read(name, source=source, spans=spans) for name in ("window_features", "anomaly_scores"))
+        declared = (lake.read(name, source=source) for name in ("machines", "baselines"))
+        return Update(index.health_index(*windows, *declared), spans)
 
     return bring_up_to_date(
-        context, lake, "health_index", inputs=inputs, compute=compute, definition=index.VERSION, figure=health_lines
+        context,
+        lake,
+        "health_index",
+        inputs=BODIES[health_index],
+        compute=compute,
+        definition=index.VERSION,
+        figure=health_lines,
     )
 
 
@@ -72,6 +81,7 @@ BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
     verdicts: ["alarms", "anomaly_scores", "window_features", "machines"],
     health_index: ["window_features", "anomaly_scores", "machines", "baselines"],
 }
+"""What each follows from."""
 
 
 @dg.multi_asset(

@@ -10,11 +10,13 @@ from resources.lake import Lake, Taken
 from resources.register import RegisterFile
 from resources.spans import Span, all_time
 
+FROM = ("readings", "machines")
+
 
 @dg.asset(
     group_name="manipulation",
     partitions_def=SOURCES,
-    deps=["readings", "machines"],
+    deps=FROM,
     owners=OWNERS,
     kinds={"polars", "deltalake"},
 )
@@ -41,7 +43,7 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
         context,
         lake,
         "window_features",
-        inputs=("readings", "machines"),
+        inputs=FROM,
         compute=compute,
         definition=f"{windows.VERSION}|{every}",
         figure=features_by_day,

@@ -56,10 +56,11 @@ def bring_up_to_date(
         definition: What else the rows follow from, such as a rules version.
         figure: Plot of the table's rows of the source, as PNG.
     """
-    from pipelines.contracts.enforce import conform, empty, shape_of
+    from pipelines.contracts.enforce import conform, shape_of
     from pipelines.contracts.registry import CONTRACTS
 
     contract = CONTRACTS[table]
+    shape = Shape(**shape_of(contract))
     source = context.partition_key if context.has_partition_key and context.assets_def.partitions_def else None
     read_before = lake.rows_read
 
@@ -68,10 +69,9 @@ def bring_up_to_date(
         if taken.nothing_new:
             return None
         update = compute(taken)
-        rows = update.rows if update.rows.width else empty(contract)
+        rows = update.rows
         if "run_id" in contract.columns:
             rows = rows.with_columns(run_id=pl.lit(context.run.run_id))
-        shape = Shape(**shape_of(contract))
         frame = conform(rows, contract)
         return update, lake.replace(table, frame, source=source, taken=taken, shape=shape, spans=update.spans)
 
@@ -85,8 +85,8 @@ def bring_up_to_date(
             "rows_read": read,
             "rows_written": done[1].written if done else 0,
             "up_to_date": done is None,
-            **(_revised(done[1], shape_of(contract)) if done else {}),
-            **_plot(context, lake, table, source, shape_of(contract)["time"], figure),
+            **(_revised(done[1], shape) if done else {}),
+            **_plot(context, lake, table, source, shape.time, figure),
             **(done[0].facts if done else {}),
         },
     )
@@ -127,17 +127,18 @@ def _plot(
     figure: Callable[[pl.DataFrame], bytes] | None,
 ) -> dict[str, Any]:
     """The table's newest weeks as a picture; not in micro-batches, which would spend more on it than on all else."""
-    if figure is None or context.run.tags.get(MICRO_BATCH):
+    if figure is None or time is None or context.run.tags.get(MICRO_BATCH):
         return {}
-    newest = lake.newest_moment(table, source=source, time=time) if time else None
-    spans = None if newest is None else [Span(newest - timedelta(days=PLOTTED_DAYS), newest + timedelta(seconds=1))]
-    rows = lake.read(table, source=source, spans=spans, time=time or "")
-    return {} if rows.is_empty() else {"plot": picture(figure(rows))}
+    newest = lake.newest_moment(table, source=source, time=time)
+    if newest is None:
+        return {}
+    span = Span(newest - timedelta(days=PLOTTED_DAYS), newest + timedelta(seconds=1))
+    return {"plot": picture(figure(lake.read(table, source=source, spans=[span], time=time)))}
 
 
-def _revised(found: Difference, shape: Mapping[str, Any]) -> dict[str, Any]:
+def _revised(found: Difference, shape: Shape) -> dict[str, Any]:
     """Rows that say something else than before, the newest moment aside: there the data is still coming in."""
-    time = shape["time"]
+    time = shape.time
     newest = found.touched[time].max() if time else None
     rows = [
         (was, now)
@@ -148,7 +149,7 @@ def _revised(found: Difference, shape: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     told = [
         {
-            **{name: was[name] for name in shape["key"]},
+            **{name: was[name] for name in shape.key},
             **{f"{name}": {"before": was[name], "after": now[name]} for name in was if _differs(name, was, now, shape)},
         }
         for was, now in rows[:TOLD]
@@ -156,8 +157,8 @@ def _revised(found: Difference, shape: Mapping[str, Any]) -> dict[str, Any]:
     return {"revised": len(rows), "before_and_after": dg.MetadataValue.json(json.loads(json.dumps(told, default=str)))}
 
 
-def _differs(name: str, was: Mapping[str, Any], now: Mapping[str, Any], shape: Mapping[str, Any]) -> bool:
-    return name not in shape["lineage"] and was[name] != now[name]
+def _differs(name: str, was: Mapping[str, Any], now: Mapping[str, Any], shape: Shape) -> bool:
+    return name not in shape.lineage and was[name] != now[name]
 
 
 def picture(png: bytes) -> dg.MarkdownMetadataValue:

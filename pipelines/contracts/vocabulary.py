@@ -35,6 +35,9 @@ QUALITIES = ("good", "uncertain", "bad")
 STATES = ("running", "stopped", "mixed", "unknown")
 """Of a machine in a window; `mixed` starts, stops or idles inside it, `unknown` has no declared running rule."""
 
+RAN = ("running", "unknown")
+"""States in which a machine counts as running: of one without a rule nobody can say that it stood."""
+
 VERDICTS = ("credible", "suspect", "false_positive", "needs_evidence")
 ACTIONS = ("monitor", "inspect", "ask", "plan")
 CRITICALITIES = ("low", "medium", "high")

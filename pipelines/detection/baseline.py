@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from pipelines.contracts.vocabulary import RAN
 from pipelines.detection import robust_z
 from pipelines.detection.calibration import TAIL_SHARE, Tail, combined
 from pipelines.detection.isolation import FOLDS, TREES, Forest, unseen_statistic
@@ -20,7 +21,6 @@ SEED = 20260105
 MIN_WINDOWS = 48
 STILL = 0.01
 FOREST = "forest_"
-SCORED_STATES = ("running", "unknown")
 DEFINITION = f"robust-z+isolation-forest/3|{SEED}|{MIN_WINDOWS}|{STILL}|{TREES}|{FOLDS}|{TAIL_SHARE}|{MOST}"
 """What models and their scores follow from besides windows."""
 
@@ -47,7 +47,7 @@ def healthy_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matr
 def running_windows(matrix: Matrix, *, since: datetime, until: datetime) -> Matrix:
     """Windows wholly within the span in which the machine ran: one that goes on behind it holds readings that do."""
     end = pl.col("recorded_at") + pl.duration(seconds="window_s")
-    within = (pl.col("recorded_at") >= since) & (end <= until) & pl.col("state").is_in(SCORED_STATES)
+    within = (pl.col("recorded_at") >= since) & (end <= until) & pl.col("state").is_in(RAN)
     rows = matrix.windows.select(within).to_series()
     return Matrix(matrix.windows.filter(rows), matrix.columns, matrix.values[rows.to_numpy()])
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 import polars as pl
 
+from pipelines.contracts.vocabulary import RAN
+
 ALWAYS = 0.9
 """Share of healthy windows from which a sensor counts as one that speaks in every window."""
 NEVER = 0.01
 """Share of healthy windows up to which a sensor counts as one that never stands still."""
 FOLLOWS_FROM = ("healthy_until", "sensors")
 """What the judgement takes from a baseline."""
-JUDGED_STATES = ("running", "unknown")
 Span = tuple[datetime, datetime]
 VERSION = hashlib.sha256(f"silent-and-stuck/1|{ALWAYS}|{NEVER}".encode()).hexdigest()[:16]
 
@@ -67,7 +68,7 @@ def _silent(features: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("recorded_at") >= pl.col("healthy_until"))
         .join(features, on=["machine_id", "sensor", "recorded_at"], how="anti")
         .join(states, on=["machine_id", "recorded_at"], how="left")
-        .filter(pl.col("state").is_null() | pl.col("state").is_in(JUDGED_STATES))
+        .filter(pl.col("state").is_null() | pl.col("state").is_in(RAN))
         .select(*_KEY, "window_s", kind=pl.lit("silent"), value=pl.lit(None, pl.Float64))
     )
 
@@ -75,7 +76,7 @@ def _silent(features: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
 def _stuck(features: pl.DataFrame, expected: pl.DataFrame) -> pl.DataFrame:
     moving = expected.filter(pl.col("still_share") <= NEVER).select("machine_id", "sensor", "healthy_until")
     return (
-        features.filter((pl.col("n") >= 2) & (pl.col("min") == pl.col("max")) & pl.col("state").is_in(JUDGED_STATES))
+        features.filter((pl.col("n") >= 2) & (pl.col("min") == pl.col("max")) & pl.col("state").is_in(RAN))
         .join(moving, on=["machine_id", "sensor"])
         .filter(pl.col("recorded_at") >= pl.col("healthy_until"))
         .select(*_KEY, "window_s", kind=pl.lit("stuck"), value="min")

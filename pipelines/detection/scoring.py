@@ -10,7 +10,8 @@ import polars as pl
 
 from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
 from pipelines.contracts.enforce import computed
-from pipelines.detection.baseline import SCORED_STATES, MachineModel, healthy_windows, model_version
+from pipelines.contracts.vocabulary import RAN
+from pipelines.detection.baseline import MachineModel, healthy_windows, model_version
 from pipelines.detection.matrix import Matrix, machine_matrices
 
 Fitted = tuple[str, MachineModel]
@@ -63,7 +64,7 @@ def anomaly_scores(features: pl.DataFrame, models: Mapping[str, Fitted]) -> pl.D
         *(pl.Series(name, [word for own in said for word in own[name]], schema[name]) for name in WORDS),
         source=pl.lit(features["source"][0]),
     )
-    running = pl.col("state").is_in(SCORED_STATES)
+    running = pl.col("state").is_in(RAN)
     otherwise = pl.when(pl.col("model_version").is_null()).then(pl.lit("no_baseline"))
     return scores.with_columns(
         *(pl.when(running).then(pl.col(name)).alias(name) for name in SCORES),

@@ -3,8 +3,8 @@
 import polars as pl
 
 from pipelines.contracts.machines import MODES
+from pipelines.contracts.vocabulary import RAN
 
-SCORED_STATES = ("running", "unknown")
 ANY = "any"
 KEYS = ["machine_id", "failure_mode"]
 VERSION = "way-to-threshold/2"
@@ -29,7 +29,7 @@ def health_index(
     """
     modes = machines.select("machine_id", mode="failure_modes").explode("mode")
     declared = modes.with_columns(pl.col("mode").cast(MODES.inner)).unnest("mode").drop_nulls("failure_mode")
-    running = features.filter(pl.col("state").is_in(SCORED_STATES))
+    running = features.filter(pl.col("state").is_in(RAN))
     values = running.join(declared, on=["machine_id", "sensor"]).select(
         "source", *KEYS, "recorded_at", "window_s", "sensor", "threshold", "direction", value="mean"
     )
@@ -39,7 +39,7 @@ def health_index(
     is_lost = ((pl.col("direction") == "above") & (way <= 0)) | ((pl.col("direction") == "below") & (way >= 0))
     measured = levels.with_columns(health=pl.when(is_lost).then(0.0).otherwise(left)).drop("direction")
     undeclared = scores.filter(
-        pl.col("state").is_in(SCORED_STATES) & ~pl.col("machine_id").is_in(declared["machine_id"].unique().implode())
+        pl.col("state").is_in(RAN) & ~pl.col("machine_id").is_in(declared["machine_id"].unique().implode())
     )
     scored = undeclared.select(
         "source", "machine_id", "recorded_at", "window_s", failure_mode=pl.lit(ANY), health=1.0 - pl.col("score")

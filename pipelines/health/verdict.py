@@ -7,6 +7,7 @@ import polars as pl
 
 from pipelines.contracts.enforce import computed
 from pipelines.contracts.verdicts import VERDICTS_TABLE
+from pipelines.contracts.vocabulary import RAN
 from pipelines.health.rules import EVIDENCE, RULES_VERSION, Evidence, judge
 from pipelines.identity import stable_id
 
@@ -90,7 +91,7 @@ def _shares(windows: pl.DataFrame) -> pl.DataFrame:
     """Share of the episode's windows that exist, and of those that ran."""
     length = (pl.col("last_at") - pl.col("since")).dt.total_seconds()
     return windows.group_by("alarm_id").agg(
-        running_share=pl.col("state").is_in(("running", "unknown")).mean(),
+        running_share=pl.col("state").is_in(RAN).mean(),
         complete_share=(pl.len() * pl.col("window_s").first() / length.first()),
     )
 
@@ -113,7 +114,7 @@ def _beyond_nominal(alarms: pl.DataFrame, features: pl.DataFrame, machines: pl.D
     return (
         alarms.select("alarm_id", "machine_id", "since", "last_at")
         .join(features.select("machine_id", "sensor", "recorded_at", "state", "mean"), on="machine_id")
-        .filter(IN_EPISODE & pl.col("state").is_in(("running", "unknown")))
+        .filter(IN_EPISODE & pl.col("state").is_in(RAN))
         .join(limits.drop_nulls("sensor"), on=["machine_id", "sensor"])
         .filter(~pl.col("mean").is_between("low", "high"))
         .group_by("alarm_id")

@@ -141,9 +141,8 @@ def _in_time(good: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFr
 
     Of a clock that stands still every value is refused: nobody can say which of them was measured at that time.
     """
-    crowded = good.group_by(KEY).len().filter(pl.col("len") >= STANDS_STILL)
-    values = good.join(crowded, on=KEY, how="semi").group_by(KEY).agg(values=pl.col("value").n_unique())
-    still = good.join(values.filter(pl.col("values") >= STANDS_STILL), on=KEY, how="semi")
+    crowded = good.group_by(KEY).agg(pl.col("value").n_unique()).filter(pl.col("value") >= STANDS_STILL)
+    still = good.join(crowded, on=KEY, how="semi")
     still = still.select("batch_row", "sensor", stands=True)
     marked = good.join(still, on=["batch_row", "sensor"], how="left", maintain_order="left")
     minutes = AHEAD // timedelta(minutes=1)
@@ -179,9 +178,9 @@ def _new(
 def _receipt(
     parsed: Parsed, new: pl.DataFrame, labels: pl.DataFrame, rejected: pl.DataFrame, *, corrected: int
 ) -> Receipt:
-    landed = set(new["batch_row"]) | set(labels["batch_row"])
-    quarantined = set(rejected["batch_row"]) - landed
-    valued = landed | quarantined | set(parsed.readings["batch_row"]) | set(parsed.labels["batch_row"])
+    landed = _rows_of(new) | _rows_of(labels)
+    quarantined = _rows_of(rejected) - landed
+    valued = landed | quarantined | _rows_of(parsed.readings) | _rows_of(parsed.labels)
     return Receipt(
         files=1,
         rows_read=parsed.rows,
@@ -194,3 +193,8 @@ def _receipt(
         labels_landed=labels.height,
         values_corrected=corrected,
     )
+
+
+def _rows_of(values: pl.DataFrame) -> set[int]:
+    """Rows of the file that the values are from, of which a wide file has many in one row."""
+    return set(values["batch_row"].unique())
