@@ -51,11 +51,10 @@ def machine_matrices(features: pl.DataFrame) -> dict[str, Matrix]:
     columns = np.array(sorted(wide.columns[len(index) :]))
     values = wide.select(columns.tolist()).cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
     spoken = dict(features.group_by("machine_id").agg(pl.col("sensor").unique()).rows())
-    matrices, start = {}, 0
+    windows, matrices, start = wide.select(*index[1:]), {}, 0
     for machine_id, count in wide.group_by("machine_id", maintain_order=True).len().rows():
         rows = slice(start, start + count)
         own = np.array([name.split(":")[0] in spoken[machine_id] for name in columns.tolist()])
-        windows = wide[rows].select(*index[1:])
-        matrices[machine_id] = Matrix(windows, tuple(columns[own].tolist()), values[rows][:, own])
+        matrices[machine_id] = Matrix(windows[rows], tuple(columns[own].tolist()), values[rows][:, own])
         start += count
     return matrices
