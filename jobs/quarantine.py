@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Files and rows that were refused: list, show, replay.")
 
-SourceOption = Annotated[str | None, typer.Option("--source", help="One source only.  [default: every source]")]
+SourceOption = Annotated[str | None, typer.Option("--source", help=r"One source only.  \[default: every source]")]
 SHORT = 12
 ROWS = 20
 
