@@ -1,7 +1,5 @@
 """`smartmaint bench`: our speed as a ratio to a baseline measured in the same run."""
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +7,14 @@ import polars as pl
 
 from jobs.bench_growth import growth
 from jobs.bench_latency import latency
+from jobs.bench_row import median_seconds, row
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.machines import MACHINES
 from pipelines.features.windows import window_features
 from pipelines.simulation.plant import simulate
 
 REPEATS = 7
+GOAL = 0.5  # the least that may be left of the bare speed
 
 
 def windows() -> list[dict[str, Any]]:
@@ -33,8 +33,9 @@ def windows() -> list[dict[str, Any]]:
         )
         return grouped.agg(pl.len(), value.mean(), std=value.std(), min=value.min(), max=value.max())
 
-    speed, baseline = readings.height / _median_seconds(ours), readings.height / _median_seconds(bare)
-    return [_row("readings to window features", speed, baseline, "rows/s", goal=0.5)]
+    speed, baseline = (readings.height / median_seconds(work, repeats=REPEATS) for work in (ours, bare))
+    met = speed / baseline >= GOAL
+    return [row("readings to window features", speed, baseline, "rows/s", goal=GOAL, met=met)]
 
 
 BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
@@ -55,26 +56,3 @@ def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[
     if name == "growth":
         return growth(batches=batches)
     return BENCHES[name]()
-
-
-def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:
-    ratio = ours / baseline
-    return {
-        "what": what,
-        "ours": round(ours),
-        "baseline": round(baseline),
-        "ratio": round(ratio, 3),
-        "unit": unit,
-        "goal": goal,
-        "met": ratio >= goal,
-    }
-
-
-def _median_seconds(work: Callable[[], object]) -> float:
-    work()
-    seconds = []
-    for _ in range(REPEATS):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)

@@ -6,7 +6,7 @@ import tempfile
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from jobs.bench_latency import installed
+from jobs.bench_row import median_seconds, row
 from jobs.runs import Ran, Runner
 from pipelines.register import Source
 from pipelines.simulation.fleet import Fleet
@@ -60,8 +61,11 @@ def growth(*, batches: int | None = None) -> list[dict[str, Any]]:
         base = costs[PLACES[0]]
         for place in [place for place in PLACES[1:] if place in costs]:
             what = f"micro-batch {place} {name}, less an empty run, beside batch {PLACES[0]}"
-            rows.append(_row(f"rows read: {what}", costs[place].rows, base.rows, "rows", goal=GOAL))
-            rows.append(_row(f"CPU: {what}", costs[place].cpu_s, base.cpu_s, "s", goal=GOAL))
+            for measure, ours, first, unit in (
+                ("rows read", costs[place].rows, base.rows, "rows"),
+                ("CPU", costs[place].cpu_s, base.cpu_s, "s"),
+            ):
+                rows.append(row(f"{measure}: {what}", ours, first, unit, goal=GOAL, met=ours / first <= GOAL))
     return [*rows, *_history()]
 
 
@@ -76,13 +80,18 @@ def _series(step: timedelta, batches: int) -> dict[int, Cost]:
             for number in range(1, batches + 1):
                 at = DAY + number * step
                 near.append(_landed(home, instance, at, at + timedelta(seconds=1), step=timedelta(seconds=1)))
-                if number - AROUND in PLACES or (number == batches and number in PLACES):
-                    place = number - AROUND if number - AROUND in PLACES else number
+                if place := _place_measured(number, batches):
                     empty = [_cost(Runner(home, instance, at=at.isoformat())) for _ in range(3)]
-                    costs[place] = _median(near[-2 * AROUND - 1 :], _median(empty, Cost(0.0, 0)))
+                    costs[place] = _median(near[place - AROUND - 1 :], _median(empty, Cost(0.0, 0)))
                 if number % COMPACTED_EVERY == 0:
                     Runner(home, instance).run("compact")
     return costs
+
+
+def _place_measured(number: int, batches: int) -> int | None:
+    """The place whose surroundings end with a batch, which may be the last before they would; None where none do."""
+    ended = range(number - AROUND, number + 1) if number == batches else (number - AROUND,)
+    return next((place for place in PLACES if place in ended), None)
 
 
 def _median(costs: Sequence[Cost], less: Cost) -> Cost:
@@ -126,12 +135,12 @@ def _history() -> list[dict[str, Any]]:
             with dg.DagsterInstance.from_config(str(home.root)) as instance:
                 _landed(home, instance, DAY - HISTORY, DAY, step=timedelta(minutes=10))
                 _seed(instance, runs)
-                seconds["sensor tick", runs] = _median_seconds(lambda: _tick(home, instance))  # noqa: B023 called here
+                seconds["sensor tick", runs] = median_seconds(lambda: _tick(home, instance), repeats=5)  # noqa: B023 called here
             with installed("default", home) as (_, url):
                 for page, query in PAGES.items():
-                    seconds[page, runs] = _median_seconds(lambda: _ask(url, query))  # noqa: B023 called here
+                    seconds[page, runs] = median_seconds(lambda: _ask(url, query), repeats=5)  # noqa: B023 called here
     return [
-        _row(f"{what} with {RUNS:,} runs, beside one", seconds[what, RUNS], seconds[what, 1], "s", goal=None)
+        row(f"{what} with {RUNS:,} runs, beside one", seconds[what, RUNS], seconds[what, 1], "s", goal=None, met=None)
         for what in ("sensor tick", *PAGES)
     ]
 
@@ -165,26 +174,3 @@ def _ask(url: str, query: str) -> None:
         told = json.load(answer)
     if told.get("errors"):
         raise RuntimeError(str(told["errors"][0]))
-
-
-def _median_seconds(work: Callable[[], object]) -> float:
-    work()
-    seconds = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
-
-
-def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float | None) -> dict[str, Any]:
-    ratio = ours / baseline
-    return {
-        "what": what,
-        "ours": round(ours, 3),
-        "baseline": round(baseline, 3),
-        "ratio": round(ratio, 2),
-        "unit": unit,
-        "goal": goal,
-        "met": None if goal is None else ratio <= goal,
-    }

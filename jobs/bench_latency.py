@@ -14,13 +14,14 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from jobs.bench_row import row
 from jobs.failures import CommandError
 from jobs.simulate import Feed, Sent, send, send_history
 from pipelines.simulation.fleet import Fleet
@@ -82,9 +83,9 @@ def latency(*, seconds: float | None = None) -> list[dict[str, Any]]:
     for name, (p50, p95) in GOALS.items():
         ours = _measured(name, feed)
         rows += [
-            _row(f"landed to verdict, p50, {name} launcher", ours.p50, bare.p50, "s", goal=p50),
-            _row(f"landed to verdict, p95, {name} launcher", ours.p95, bare.p95, "s", goal=p95),
-            _row(f"memory (PSS), {name} launcher", max(ours.pss_mb), max(bare.pss_mb), "MB", goal=PSS_GOAL_MB),
+            _at_most(f"landed to verdict, p50, {name} launcher", ours.p50, bare.p50, "s", goal=p50),
+            _at_most(f"landed to verdict, p95, {name} launcher", ours.p95, bare.p95, "s", goal=p95),
+            _at_most(f"memory (PSS), {name} launcher", max(ours.pss_mb), max(bare.pss_mb), "MB", goal=PSS_GOAL_MB),
         ]
     return rows
 
@@ -219,15 +220,6 @@ def _pss_mb(pid: int) -> float:
     return total / 1e6
 
 
-def _row(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:
+def _at_most(what: str, ours: float, baseline: float, unit: str, *, goal: float) -> dict[str, Any]:
     """Lower is better; `goal` is the most that `ours` may be. `ratio` is what of the baseline is left."""
-    plain: Mapping[str, float | None] = {
-        "ours": _finite(ours),
-        "baseline": _finite(baseline),
-        "ratio": _finite(ours / baseline),
-    }
-    return {"what": what, **plain, "unit": unit, "goal": goal, "met": ours <= goal}
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 2) if value < float("inf") else None
+    return row(what, ours, baseline, unit, goal=goal, met=ours <= goal)

@@ -52,7 +52,7 @@ def up(
             min=0,
             max=4,
             help="Processes that stay loaded for what lands: results sooner, for some 300 MB each. Kept in the home; 0 "
-            "for none.  [default: as last time, at first 0]",
+            r"for none.  \[default: as last time, at first 0]",
         ),
     ] = None,
 ) -> None:
@@ -68,7 +68,7 @@ def up(
 def import_(
     dataset: Annotated[str, typer.Argument(help="Format of the files: kaggle-pump, or readings for the long layout.")],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of them.")],
-    source: Annotated[str | None, typer.Option(help="Name of the data in this home.  [default: DATASET]")] = None,
+    source: Annotated[str | None, typer.Option(help=r"Name of the data in this home.  \[default: DATASET]")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,7 +92,7 @@ def import_(
 
 @app.command()
 def run(
-    source: Annotated[str | None, typer.Option(help="One source only.  [default: every source]")] = None,
+    source: Annotated[str | None, typer.Option(help=r"One source only.  \[default: every source]")] = None,
     day: Annotated[
         str | None, typer.Option(help="Run as if it were the end of this UTC day, such as 2018-04-04.")
     ] = None,
@@ -226,9 +226,9 @@ def doctor(
 def bench(
     name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency, growth.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=10.0, help="Of latency: how long each feed lasts.  [default: 300]")
+        float | None, typer.Option(min=10.0, help=r"Of latency: how long each feed lasts.  \[default: 300]")
     ] = None,
-    batches: Annotated[int | None, typer.Option(min=12, help="Of growth: how many land.  [default: 1000]")] = None,
+    batches: Annotated[int | None, typer.Option(min=12, help=r"Of growth: how many land.  \[default: 1000]")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Speed as a ratio to a baseline of the same run; latency and growth take half an hour, and run when named."""

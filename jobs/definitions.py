@@ -22,20 +22,15 @@ from sensors.landing import landing_sensor
 GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, maintenance)
 
 
-def build_resources(home: Home, *, at: str = "") -> dict[str, Any]:
-    """Resources of one home.
-
-    Args:
-        home: Prepared home.
-        at: Moment at which the clock stands still; empty for the real one.
-    """
+def build_resources(home: Home) -> dict[str, Any]:
+    """Resources of one prepared home."""
     return {
         "lake": Lake(root=str(home.lake)),
         "inbox": Inbox(root=str(home.root)),
         "register": RegisterFile(machines=str(home.machines), crew=str(home.crew)),
         "models": ModelStore(root=str(home.models)),
         "catalog_file": Catalog(path=str(home.catalog), lake_root=str(home.lake)),
-        "clock": Clock(at=at),
+        "clock": Clock(),
         "care": CareFile(path=str(home.settings)),
         "lake_maintenance": LakeMaintenance(root=str(home.lake)),
     }

@@ -1,6 +1,6 @@
 """`smartmaint demo`: a simulated plant lived through day by day, and what came of it."""
 
-import resource
+import shlex
 import tempfile
 import time
 from datetime import timedelta
@@ -17,7 +17,9 @@ from pipelines.simulation.plant import HEALTHY_DAYS, Plant, register_text, simul
 from resources.home import Home
 from resources.inbox import Inbox, sha256
 from resources.lake import Lake
+from resources.processes import peak_memory_mb
 from resources.register import RegisterFile
+from resources.settings import from_environment
 
 SOURCE = "plant"
 QUESTION = "select machine_id, verdict, confidence, reasons from verdicts"
@@ -48,7 +50,7 @@ def live(root: Path, *, seed: int, days: int, quiet: bool) -> dict[str, Any]:
         "days": days,
         "days_new": new,
         "seconds": round(time.monotonic() - begun, 1),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": peak_memory_mb(),
         "home": str(root),
     }
     if not quiet:
@@ -185,7 +187,8 @@ def _print(document: dict[str, Any]) -> None:
         f"\n{document['days']} days, {document['days_new']} of them new, in {document['seconds']} s; "
         f"peak memory {document['peak_memory_mb']} MB"
     )
-    home = "" if document["home"].endswith("data/home") else f" --home {document['home']}"
+    is_default = Path(document["home"]) == from_environment().home
+    home = "" if is_default else f" --home {shlex.quote(document['home'])}"
     OUT.print(f"Look further:  smartmaint up{home}")
     OUT.print(f"               smartmaint sql{home} '{QUESTION}'")
 

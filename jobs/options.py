@@ -11,7 +11,9 @@ from jobs.output import say_error
 from pipelines.failures import StatedError
 from resources.settings import from_environment
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of all run-time state.  [default: data/home]")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help=r"Folder of all run-time state.  \[default: data/home]")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")]
 
 

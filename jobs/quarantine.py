@@ -15,13 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Files and rows that were refused: list, show, replay.")
 
-SourceOption = Annotated[str | None, typer.Option("--source", help="One source only.  [default: every source]")]
+SourceOption = Annotated[str | None, typer.Option("--source", help=r"One source only.  \[default: every source]")]
 SHORT = 12
 ROWS = 20
-COUNTS = (
-    "files", "rows_read", "rows_landed", "rows_duplicate", "rows_quarantined", "rows_empty",
-    "values_landed", "values_quarantined", "values_corrected", "files_quarantined",
-)  # fmt: skip
 
 
 @app.command("list")
@@ -40,7 +36,8 @@ def list_(source: SourceOption = None, home: HomeOption = None, as_json: JsonOpt
 
 @app.command()
 def show(
-    sha: Annotated[str, typer.Argument(metavar="ID", help="As `list` names it, or any longer part of the sha256.")],
+    sha: Annotated[str, typer.Argument(metavar="ID", help="As `list` names it, or a longer beginning of the sha256.")],
+    source: SourceOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +46,7 @@ def show(
 
     with stated():
         inbox = Inbox(root=str(home_root(home)))
-        entry = find(inbox.refused(), sha)
+        entry = find(inbox.refused(source=source), sha)
         rows = inbox.refused_rows(entry.folder)
     first = [] if rows is None else rows.sort("batch_row").head(ROWS).rows()
     if as_json:
@@ -99,6 +96,7 @@ def replay(root: Path, *, sha: str | None, source: str | None) -> dict[str, Any]
     Raises:
         CommandError: No such file, several that begin alike, or a run failed.
     """
+    from jobs.importing import COUNTS
     from jobs.runs import opened
     from resources.home import Home
     from resources.inbox import Inbox

@@ -11,18 +11,12 @@ from jobs.findings import Finding, Patient
 from jobs.lock import holder
 from resources.processes import is_alive
 from resources.settings import REPOSITORY, postgres_addresses
+from sensors.landing import UNFINISHED
 
 BEAT_S = 60.0  # a daemon beats every 30 s
 START_S = 180.0  # a run that has no process by then will not get one; run monitoring gives up after 120 s
 DRIVER = "postgresql+psycopg2"
 """A bare `postgresql://` picks psycopg 3, with which runs stay queued for ever and notifications fail."""
-UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def storage(patient: Patient) -> Iterator[Finding]:

@@ -27,9 +27,10 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
     Raises:
         CommandError: No such source, asset or day, or nothing has ever arrived.
     """
-    unknown = sorted(set(select or ()) - {*GRAPH, *PLANNED, "catalog"})
+    unknown = sorted(set(select or ()) - {*GRAPH, *PLANNED})
     if unknown:
-        raise CommandError(f"no asset {', '.join(unknown)}; known are {', '.join((*GRAPH, *PLANNED))}")
+        told = " (catalog follows by itself)" if "catalog" in unknown else ""
+        raise CommandError(f"no asset {', '.join(unknown)}{told}; known are {', '.join((*GRAPH, *PLANNED))}")
     with opened(root, at=end_of(day)) as runner:
         inbox = Inbox(root=str(root))
         inbox.settle(seconds=SETTLING_S)  # whoever copies a file here and runs expects it to be taken
@@ -83,9 +84,7 @@ def _document(runs: Sequence[Ran]) -> dict[str, Any]:
             "job": ran.job,
             "source": ran.source,
             "seconds": round(ran.seconds, 3),
-            "rows_written": sum(
-                facts.get("rows_written", facts.get("values_landed", 0)) for facts in ran.assets.values()
-            ),
+            "rows_written": sum(map(_written, ran.assets.values())),
             "assets": sorted(ran.assets),
         }
         for ran in runs

@@ -151,8 +151,9 @@ def _refuse_all_but_reading(statements: list[Any]) -> None:
 
 def _view(table: str, lake: Lake) -> str:
     """The current files, listed one by one: a reader sees one version, whole, until the next rebuild."""
-    columns = lake.columns(table).columns
-    files = ", ".join(f"'{_quoted(file)}'" for file in [_empty_file(table, lake), *lake.files(table)])
+    example = lake.columns(table)
+    columns = example.columns
+    files = ", ".join(f"'{_quoted(file)}'" for file in [_empty_file(table, example, lake), *lake.files(table)])
     named = ", ".join(f'"{column}"' for column in columns)
     types = ", ".join(f"{name}: {kind}" for name, kind in (("source", "VARCHAR"), ("day", "DATE")) if name in columns)
     options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
@@ -163,12 +164,11 @@ def _view(table: str, lake: Lake) -> str:
     return f"{rows} QUALIFY {newest}"
 
 
-def _empty_file(table: str, lake: Lake) -> str:
+def _empty_file(table: str, example: pl.DataFrame, lake: Lake) -> str:
     """A file with the table's columns and no rows: a view over no file at all would fail."""
-    columns = lake.columns(table)
     parts = {"source": "source=none", "day": "day=1970-01-01"}
-    folders = [folder for column, folder in parts.items() if column in columns.columns]
-    empty = columns.drop([column for column in parts if column in columns.columns])
+    folders = [folder for column, folder in parts.items() if column in example.columns]
+    empty = example.drop([column for column in parts if column in example.columns])
     path = Path(lake.root, ".columns", table, *folders, "empty.parquet")
     if not path.exists() or pl.read_parquet_schema(path) != empty.schema:
         path.parent.mkdir(parents=True, exist_ok=True)

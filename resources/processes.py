@@ -1,6 +1,8 @@
-"""Whether a process still lives: its number alone does not say so, since numbers are used again."""
+"""What the system tells of processes: whether one still lives, its children, its words, its memory."""
 
 import os
+import resource
+import sys
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -8,6 +10,8 @@ PROC = Path("/proc")
 
 def is_alive(pid: int, *, since: float | None = None) -> bool:
     """Whether a process lives, or may live where the system does not tell.
+
+    Its number alone does not say so, since numbers are used again.
 
     Args:
         pid: Its number.
@@ -27,6 +31,12 @@ def is_alive(pid: int, *, since: float | None = None) -> bool:
     began = int(booted.split()[1]) + int(ticks) / os.sysconf("SC_CLK_TCK")
     # the boot time is told in whole seconds; a zombie waits for its parent to look
     return state != "Z" and (since is None or began <= since + 2.0)
+
+
+def peak_memory_mb() -> int:
+    """The most memory that this process ever held, in MiB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
 
 
 def child_processes(pid: int) -> list[int]:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import dagster as dg
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
@@ -13,6 +15,8 @@ from resources.removed import Removed, remove
 ENDED_WELL = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED)
 NEW = timedelta(hours=1)
 """A file of a run that the storage does not know is younger than this while the run is being made."""
+AT_ONCE = 1000
+"""Runs that one question names: a database takes only so many parameters."""
 
 
 class RunStorage:
@@ -47,11 +51,12 @@ class RunStorage:
 
     def sweep(self) -> Removed:
         """Delete event files and logs of runs that the storage does not know: a plain `delete_run` leaves them."""
-        ids = {run_id for run_id, written in self._files() if time.time() - written > NEW.total_seconds()}
-        known = set(self._instance.get_run_ids(dg.RunsFilter(run_ids=sorted(ids)))) if ids else set()
+        ids = sorted({run_id for run_id, written in self._files() if time.time() - written > NEW.total_seconds()})
         removed = Removed()
-        for run_id in ids - known:
-            removed = removed.plus(self._unlink(run_id))
+        for first in range(0, len(ids), AT_ONCE):
+            some = ids[first : first + AT_ONCE]
+            for run_id in set(some) - set(self._instance.get_run_ids(dg.RunsFilter(run_ids=some))):
+                removed = removed.plus(self._unlink(run_id))
         return removed
 
     def purge_ticks(self, *, before: datetime) -> None:
@@ -97,10 +102,10 @@ class RunStorage:
         if isinstance(storage, SqliteEventLogStorage):
             paths += [Path(storage.path_for_shard(run_id)) for run_id in storage.get_all_run_ids()]
         for path in paths:
-            try:
-                yield path.stem, path.stat().st_mtime
-            except FileNotFoundError:
+            if not _is_run_id(path.stem):  # a folder of what sensors logged
                 continue
+            with suppress(FileNotFoundError):
+                yield path.stem, path.stat().st_mtime
 
     def _unlink(self, run_id: str) -> Removed:
         removed = Removed()
@@ -113,6 +118,14 @@ class RunStorage:
             removed = removed.plus(remove([path for path in logs.rglob("*") if path.is_file()]))
             self._instance.compute_log_manager.delete_logs(prefix=[run_id])
         return removed
+
+
+def _is_run_id(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _run_of(entry: dg.EventLogEntry | None) -> str | None:

@@ -9,7 +9,6 @@ and the process ends.
 import json
 import os
 import queue
-import resource
 import signal
 import sys
 import threading
@@ -21,6 +20,8 @@ from dagster._cli.api import _execute_run_command_body  # what `dagster api exec
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
+
+from resources.processes import peak_memory_mb
 
 WATCH_S = 1.0  # between two looks at whether somebody wants the run to end
 GRACE_S = 5.0  # for a run that was interrupted; beyond it the process ends, and its run with it
@@ -39,7 +40,7 @@ def main() -> None:
         print(file=answers, flush=True)
         for run_id in iter(runs.get, None):
             _execute(run_id, instance)
-            print(_peak_memory_mb(), file=answers, flush=True)
+            print(peak_memory_mb(), file=answers, flush=True)
 
 
 def _own_output() -> TextIO:
@@ -85,11 +86,6 @@ def _interrupt_or_die(is_over: threading.Event) -> None:
     signal.pthread_kill(main_thread, signal.SIGINT)
     if not is_over.wait(GRACE_S):
         os._exit(1)
-
-
-def _peak_memory_mb() -> int:
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
 
 
 if __name__ == "__main__":

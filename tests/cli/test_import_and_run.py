@@ -3,6 +3,9 @@
 import csv
 import json
 import math
+import os
+import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -128,6 +131,40 @@ def test_one_bad_file_of_a_folder_does_not_hold_up_the_others(tmp_path):
     assert [entry["code"] for entry in receipt["refused"]] == ["empty"]
 
 
+@pytest.mark.parametrize("fault", ["pipe", "unreadable"])
+def test_of_a_folder_with_a_file_that_cannot_be_read_nothing_is_imported(tmp_path, fault):
+    home, folder = tmp_path / "home", tmp_path / "files"
+    folder.mkdir()
+    generated(folder / "a.csv", minutes=30)
+    path, told = folder / "b.csv", "Permission denied"
+    if fault == "pipe":
+        path = folder = tmp_path / "pipe"
+        os.mkfifo(path)
+        told = "Not a directory"
+    elif os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    else:
+        path.touch(mode=0o000)
+    error = smartmaint(home, "import", "kaggle-pump", str(folder), status=1)["error"]
+    assert f"{path}: {told}; nothing was imported" in error.replace("\n", "")
+    assert not list(home.glob("landing/*/*"))
+
+
+def test_a_file_that_another_run_takes_is_counted_as_such(tmp_path):
+    home = tmp_path / "home"
+    smartmaint(home, "import", "kaggle-pump", str(generated(tmp_path / "a.csv", minutes=20)))
+
+    def take() -> None:
+        while not (found := list(home.glob("landing/kaggle-pump/[!.]*"))):
+            time.sleep(0.001)
+        found[0].unlink()
+
+    (another := threading.Thread(target=take)).start()
+    receipt = smartmaint(home, "import", "kaggle-pump", str(generated(tmp_path / "b.csv", minutes=30)))
+    another.join()
+    assert (receipt["files"], receipt["rows_read"], receipt["files_taken_by_another_run"]) == (0, 0, 1)
+
+
 def test_a_hostile_machine_name_is_refused_and_the_rest_lands(tmp_path):
     home, file = tmp_path / "home", tmp_path / "a.csv"
     rows = ["machine_id,sensor,recorded_at,value", "pump-1,temperature_c,2026-01-05T00:00:00Z,1.5"]
@@ -146,6 +183,7 @@ def test_a_hostile_machine_name_is_refused_and_the_rest_lands(tmp_path):
         (("import", "readings", ".", "--source", "../x"), "source is"),
         (("run",), "nothing has arrived"),
         (("run", "--select", "scores"), "no asset scores"),
+        (("run", "--select", "catalog"), "no asset catalog (catalog follows by itself)"),
         (("run", "--day", "yesterday"), "expected a date"),
         (("sql", "select 1"), "nothing is materialized yet"),
     ],

@@ -8,9 +8,9 @@ TABLE = """\
 # Faults that were provoked, and what they cost
 
 Printed by `make faults`: every try breaks a real home (a process killed, a disk filled, a file cut), lets the product
-recover by one further plain command or a restart of `smartmaint up`, and holds `tests/faults/invariants.py`
+recover by one further plain `smartmaint run` or a restart of `smartmaint up`, and holds `tests/faults/invariants.py`
 against what is there. A try counts only if the fault met a change in flight. `lost` and `doubled` count files and
-readings over all tries.
+readings over all tries. `make faults FAULTS=n` tries n points of each kind.
 
 | Fault | Tries | Lost | Doubled | Healed by itself |
 |---|---:|---:|---:|---|

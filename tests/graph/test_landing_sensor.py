@@ -43,6 +43,13 @@ def test_an_empty_inbox_asks_for_nothing(plant, instance):
     assert isinstance(tick(plant, instance), dg.SkipReason)
 
 
+def test_what_can_never_land_is_named_where_nothing_else_is_to_do(plant, instance):
+    (plant.home.landing / "loose.csv").write_text("x")
+    assert tick(plant, instance).skip_message == (
+        "nothing waits in the inbox; left alone: ['loose.csv'], see `smartmaint doctor`"
+    )
+
+
 def test_every_source_with_files_gets_one_run_and_its_partition(plant, instance):
     for source in ("line-a", "line-b"):
         plant.drop(telemetry(1), "a.parquet", source=source)

@@ -145,6 +145,22 @@ def test_files_of_runs_that_nobody_knows_go_when_they_are_no_longer_new(installa
     assert installation.files() == {known}
 
 
+def test_what_sensors_logged_is_no_log_of_a_run_and_of_many_runs_some_are_asked_for_at_a_time(
+    installation, monkeypatch
+):
+    monkeypatch.setattr("resources.run_storage.AT_ONCE", 2)
+    logs = installation.home.compute_logs
+    ticks = logs / "__repository__" / "landing_sensor" / "7.err"
+    gone = [logs / f"{number:032}" / "compute_logs" / "step.err" for number in range(5)]
+    for path in (ticks, *gone):
+        path.parent.mkdir(parents=True)
+        path.write_text("told")
+        for each in (path, *path.parents[:3]):
+            os.utime(each, (time.time() - 7200,) * 2)
+    assert installation.storage.sweep() == (5, 20)
+    assert ticks.exists()
+
+
 def test_a_storage_that_is_no_sqlite_is_pruned_through_its_own_means(tmp_path):
     with dg.DagsterInstance.ephemeral(tempdir=str(tmp_path)) as instance:
         for _ in range(2):

@@ -16,13 +16,14 @@ import psutil
 import pytest
 from homes import telemetry
 
-from jobs.run_checks import UNFINISHED, _worker
+from jobs.run_checks import _worker
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import TABLES
 from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
+from sensors.landing import UNFINISHED
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(600)]
 COMMAND = [sys.executable, "-m", "jobs"]
