@@ -22,7 +22,7 @@ FROM = ("readings", "machines")
 )
 def window_features(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
     """Statistics of every sensor in every window, brought up to date where readings changed."""
-    from pipelines.changes import machines_that_differ
+    from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.features import windows
     from pipelines.reporting.figures import features_by_day
 
@@ -33,7 +33,7 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
         spans = None
         if news := taken.news:
             retuned = machines_that_differ(news["machines"], ("running_sensor", "running_above"))
-            touched = windows.touched_spans(news["readings"], every=every)
+            touched = touched_windows(windows.windows_of(news["readings"], every=every))
             spans = [*(Span(*span) for span in touched), *all_time(retuned)]
         readings = lake.readings(source=source, spans=spans)
         features = windows.window_features(readings, lake.read("machines", source=source), every=every)

@@ -8,6 +8,7 @@ import polars as pl
 
 MOST_RANGES = 40  # ranges in one predicate; beyond it whole days are read and written
 LONGEST = timedelta(days=400)  # a span no longer than this can be told as a list of days
+TIME = pl.Datetime("us", "UTC")
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -40,26 +41,28 @@ def since(moments: Mapping[str, datetime]) -> list[Span]:
 
 def days_between(days: Iterable[date]) -> list[Span]:
     """Whole days, neighbours joined."""
-    joined: list[Span] = []
-    for day in sorted(days):
-        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
-        if joined and joined[-1].until == start:
-            joined[-1] = Span(joined[-1].since, start + timedelta(days=1))
-        else:
-            joined.append(Span(start, start + timedelta(days=1)))
-    return joined
+    return [Span(*pair) for pair in _joined((_midnight(day), _midnight(day) + timedelta(days=1)) for day in days)]
 
 
 def rows_within(spans: Sequence[Span], time: str) -> pl.Expr:
     """Rows that lie in any of the spans, to the microsecond."""
+    if len(spans) > MOST_RANGES:
+        return _looked_up(spans, time)
     return pl.any_horizontal(pl.lit(False), *(_inside(span, time) for span in spans))
 
 
 def few(spans: Sequence[Span]) -> Sequence[Span]:
-    """The spans, or whole days around them where they are too many for one predicate."""
+    """The spans; of too many for one predicate the long ones, those that begin on one day as one from its midnight on.
+
+    A thousand ranges, as of so many machines each from a moment of its own on, would take Delta a quarter of a minute.
+    """
     if len(spans) <= MOST_RANGES:
         return spans
-    return [span for span in spans if span.until - span.since > LONGEST]
+    long: dict[tuple[datetime, datetime, bool], set[str]] = {}
+    for since, until, machines in spans:
+        if until - since > LONGEST:
+            long.setdefault((_midnight(since), until, not machines), set()).update(machines)
+    return [Span(since, until, tuple(sorted(machines))) for (since, until, _), machines in sorted(long.items())]
 
 
 def rows_around(spans: Sequence[Span], time: str) -> pl.Expr:
@@ -83,6 +86,41 @@ def _days(spans: Iterable[Span]) -> set[date]:
         if span.until - span.since <= LONGEST
         for number in range((span.until - timedelta(microseconds=1)).date().toordinal() - span.since.toordinal() + 1)
     }
+
+
+def _looked_up(spans: Sequence[Span], time: str) -> pl.Expr:
+    """The same as the ranges, for any number of them: their bounds are searched, not tried one after the other."""
+    at, machine = pl.col(time), pl.col("machine_id")
+    own: dict[str, list[tuple[datetime, datetime]]] = {}
+    for span in spans:
+        for name in span.machines:
+            own.setdefault(name, []).append((span.since, span.until))
+    bounds = [bound for pair in _joined(span[:2] for span in spans if not span.machines) for bound in pair]
+    held = [pl.lit(pl.Series(bounds, dtype=TIME)).search_sorted(at, side="right") % 2 == 1] if bounds else []
+    own = {name: _joined(pairs) for name, pairs in own.items()}
+    for number in range(max(map(len, own.values()), default=0)):  # the first of each machine, the second of each, ...
+        pairs = {name: pairs[number] for name, pairs in own.items() if number < len(pairs)}
+        since, until = (
+            machine.replace_strict(list(pairs), list(bounds), default=None, return_dtype=TIME)
+            for bounds in zip(*pairs.values(), strict=True)
+        )
+        held.append(((at >= since) & (at < until)).fill_null(False))
+    return pl.any_horizontal(pl.lit(False), *held)
+
+
+def _joined(pairs: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same stretches of time in order and apart."""
+    joined: list[tuple[datetime, datetime]] = []
+    for since, until in sorted(pairs):
+        if joined and since <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(until, joined[-1][1]))
+        else:
+            joined.append((since, until))
+    return joined
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _inside(span: Span, time: str) -> pl.Expr:

@@ -1,39 +1,24 @@
 """Window statistics of slow signals: what a sensor did in ten minutes or an hour."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
 KEYS = ["source", "machine_id", "sensor"]
-MOST_SPANS = 1000
 VERSION = "window-features/1"
 
 
-def touched_spans(changed: pl.DataFrame, *, every: str, most: int = MOST_SPANS) -> list[tuple[datetime, datetime]]:
-    """Windows that the changed rows lie in, neighbours joined; too many are widened to whole days.
+def windows_of(readings: pl.DataFrame, *, every: str) -> pl.DataFrame:
+    """The windows that readings lie in, as columns `recorded_at` and `window_s`; of none, whatever came.
 
     Args:
-        changed: Rows with `recorded_at`.
+        readings: Rows with `recorded_at`; empty (also without columns) where nothing changed.
         every: Length of a window, such as `1h`.
-        most: Beyond so many spans days cost less than telling them apart.
     """
-    if changed.is_empty():
-        return []
-    start = pl.col("since")
-    for width in (every, "1d"):
-        spans = (
-            changed.select(since=pl.col("recorded_at").dt.truncate(width))
-            .unique()
-            .sort("since")
-            .with_columns(run=(start != start.shift(1).dt.offset_by(width)).fill_null(True).cum_sum())
-            .group_by("run")
-            .agg(start.min(), until=start.max().dt.offset_by(width))
-            .sort("since")
-            .select("since", "until")
-        )
-        if spans.height <= most:
-            break
-    return spans.rows()
+    if readings.is_empty():
+        return readings
+    starts = readings.select(pl.col("recorded_at").dt.truncate(every)).unique()
+    return starts.with_columns(window_s=_seconds(every))
 
 
 def window_features(readings: pl.DataFrame, machines: pl.DataFrame, *, every: str) -> pl.DataFrame:
@@ -73,10 +58,14 @@ def window_features(readings: pl.DataFrame, machines: pl.DataFrame, *, every: st
         stats.join(_states(readings, machines, every=every), on=["machine_id", "recorded_at"], how="left")
         .with_columns(
             state=pl.col("state").fill_null("unknown"),
-            window_s=pl.lit(int(window_length(every).total_seconds()), pl.Int64),
+            window_s=_seconds(every),
         )
         .sort("machine_id", "sensor", "recorded_at")
     )
+
+
+def _seconds(every: str) -> pl.Expr:
+    return pl.lit(int(window_length(every).total_seconds()), pl.Int64)
 
 
 def window_length(every: str) -> timedelta:

@@ -132,13 +132,15 @@ def test_a_span_that_ends_at_midnight_takes_no_further_day():
     assert told(frame, rows_around(spans, "recorded_at")) == {0, 2, 4, 6, 8}
 
 
-def test_many_spans_that_are_all_too_long_for_days_stay_ranges():
+def test_many_spans_that_are_too_long_for_days_are_ranges_from_midnight_on_one_for_all_machines_of_a_day():
     spans = since({f"m{n}": MONDAY + n * HOUR for n in range(MOST_RANGES + 1)})
     frame = rows(*((name, MONDAY + n * HOUR) for n in range(MOST_RANGES + 2) for name in ("m0", "m40", "m41")))
-    within = told(frame, rows_within(spans, "recorded_at"))
-    assert len(within) == MOST_RANGES + 2 + 2
-    assert told(frame, rows_around(spans, "recorded_at")) == within
-    assert told_by_sql(frame, predicate(spans, "recorded_at")) == within
+    assert len(told(frame, rows_within(spans, "recorded_at"))) == MOST_RANGES + 2 + 2
+    around = {("m0", n) for n in range(MOST_RANGES + 2)} | {("m40", n) for n in range(24, MOST_RANGES + 2)}
+    found = told(frame, rows_around(spans, "recorded_at"))
+    assert {(name, (at - MONDAY) / HOUR) for row, name, at, _ in frame.rows() if row in found} == around
+    assert told_by_sql(frame, predicate(spans, "recorded_at")) == found
+    assert predicate(spans, "recorded_at").count("recorded_at >=") == 2
 
 
 AT = (

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from unit.tables import DAY, HOUR, MONDAY, finished, table
+from unit.tables import HOUR, MONDAY, finished, table
 
+from pipelines.changes import touched_windows
 from pipelines.contracts.readings import EARLIEST, LATEST
-from pipelines.features.windows import MOST_SPANS, touched_spans, window_features, window_length
+from pipelines.features.windows import window_features, window_length, windows_of
 from pipelines.register import WINDOWS
 
 MINUTE = timedelta(minutes=1)
@@ -151,7 +152,7 @@ def test_whatever_the_order_and_the_cuts_the_features_are_the_same(data):
     for start, stop in zip([0, *cuts], [*cuts, whole.height], strict=True):
         batch = whole[order[start:stop]]
         arrived = pl.concat([arrived, batch])
-        spans = touched_spans(batch, every="10m")
+        spans = touched_windows(windows_of(batch, every="10m"))
         within = pl.any_horizontal(pl.col("recorded_at").is_between(*span, closed="left") for span in spans)
         kept = pl.concat([kept.filter(~within), window_features(arrived.filter(within), MACHINES, every="10m")])
     assert kept.sort("machine_id", "sensor", "recorded_at").equals(expected)
@@ -161,32 +162,15 @@ def changed(moments: Sequence[datetime]) -> pl.DataFrame:
     return pl.DataFrame({"recorded_at": pl.Series(moments, dtype=TIME)})
 
 
-def test_neighbouring_windows_are_one_span():
-    rows = changed([MONDAY + 25 * MINUTE, MONDAY + 3 * MINUTE, MONDAY + 10 * MINUTE, MONDAY + HOUR])
-    assert touched_spans(rows, every="10m") == [
-        (MONDAY, MONDAY + 30 * MINUTE),
-        (MONDAY + HOUR, MONDAY + HOUR + 10 * MINUTE),
-    ]
+def test_moments_are_of_the_windows_they_lie_in_each_told_once():
+    rows = changed([MONDAY + 25 * MINUTE, MONDAY + 3 * MINUTE, MONDAY + 9 * MINUTE])
+    found = windows_of(rows, every="10m").sort("recorded_at")
+    assert found.rows() == [(MONDAY, 600), (MONDAY + 20 * MINUTE, 600)]
 
 
-def test_too_many_windows_are_widened_to_whole_days_and_no_further():
-    hours = [MONDAY + n * 5 * HOUR for n in range(8)]
-    assert len(touched_spans(changed(hours), every="1h", most=8)) == 8
-    assert touched_spans(changed(hours), every="1h", most=7) == [(MONDAY, MONDAY + 2 * DAY)]
-    days = [MONDAY + n * 3 * DAY + HOUR for n in range(4)]
-    assert touched_spans(changed(days), every="1h", most=3) == [
-        (MONDAY + n * 3 * DAY, MONDAY + (n * 3 + 1) * DAY) for n in range(4)
-    ]
-
-
-def test_a_thousand_windows_apart_are_told_apart():
-    hours = [MONDAY + n * 2 * HOUR for n in range(MOST_SPANS + 1)]
-    assert len(touched_spans(changed(hours[1:]), every="1h")) == MOST_SPANS
-    assert len(touched_spans(changed(hours), every="1h")) == 1
-
-
-def test_nothing_changed_touches_nothing():
-    assert touched_spans(changed([]), every="1h") == []
+@pytest.mark.parametrize("nothing", [changed([]), pl.DataFrame()])
+def test_nothing_changed_touches_nothing(nothing):
+    assert windows_of(nothing, every="1h").is_empty()
 
 
 ANYWHEN = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None)).map(
@@ -195,21 +179,17 @@ ANYWHEN = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None
 NEAR = st.integers(0, 60 * 24 * 90).map(lambda n: MONDAY + n * MINUTE)
 
 
-@given(
-    st.lists(ANYWHEN | NEAR | st.just(LATEST), min_size=1, max_size=60), st.sampled_from(WINDOWS), st.integers(1, 45)
-)
+@given(st.lists(ANYWHEN | NEAR | st.just(LATEST), min_size=1, max_size=60), st.sampled_from(WINDOWS))
 @settings(max_examples=80)
-def test_spans_cover_every_changed_row_in_whole_windows_apart_or_its_days(moments, every, most):
-    spans = touched_spans(changed(moments), every=every, most=most)
+def test_spans_cover_every_changed_row_in_whole_windows_apart(moments, every):
+    spans = touched_windows(windows_of(changed(moments), every=every))
     length = window_length(every)
     windows = {at - (at - EARLIEST.replace(year=1970)) % length for at in moments}
-    runs = sum(start - length not in windows for start in windows)
-    event(f"widened: {runs > most}")
+    event(f"joined: {len(spans) < len(windows)}")
     assert all(any(since <= at < until for since, until in spans) for at in moments)
     assert all(until < since for (_, until), (since, _) in itertools.pairwise(spans))
     assert all((since - MONDAY) % length == (until - MONDAY) % length == timedelta(0) for since, until in spans)
-    width, held = (length, windows) if runs <= most else (DAY, {at.date() for at in moments})
-    assert sum((until - since) // width for since, until in spans) == len(held)
+    assert sum((until - since) // length for since, until in spans) == len(windows)
 
 
 @pytest.mark.parametrize(("every", "length"), [("1m", MINUTE), ("30m", 30 * MINUTE), ("1h", HOUR), ("4h", 4 * HOUR)])
