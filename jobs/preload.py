@@ -13,6 +13,7 @@ import jobs.definitions
 import pipelines.advisory.decision
 import pipelines.changes
 import pipelines.detection.alarms
+import pipelines.detection.outages
 import pipelines.detection.quality
 import pipelines.detection.reference
 import pipelines.detection.scoring
