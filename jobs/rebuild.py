@@ -103,9 +103,9 @@ def _replaced(home: Home, runner: Runner) -> tuple[Rebuilt, list[str]]:
         _clear(new)
         raise CommandError("a run began meanwhile; nothing has changed, rebuild again")
     put_in_place(new, place)
-    Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild(SERVED)  # the old one names files of the old lake
     for source, batch, zone in rebuilt.moved:
         inbox.note_landing(batch, source=source, zone=zone)
+    Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild(SERVED)  # the old one names files of the old lake
     try:
         _clear(new)
     except CommandError as error:  # the new lake stands all the same
