@@ -4,14 +4,16 @@ This process lives as long as they do and only watches, so it loads none of the 
 process apart that ends.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,20 +23,20 @@ from typing import Any, TypeVar
 from jobs.failures import CommandError
 from jobs.lock import hold, sign
 from jobs.output import shown
-from resources.processes import child_processes, command_line
 from resources.settings import REPOSITORY, for_child
 
 T = TypeVar("T")
+Parts = list["subprocess.Popen[bytes]"]
+CODE = "jobs.definitions"
+POLL_S = 0.2
 GRACE_S = 20.0
 SHORTEST_S = 60.0
 """What ends sooner than this after its start would end again: a person must see why."""
-SUPERSEDED = "ignore:Function `dev_command` is superseded"  # by `dg dev`, which wants a project in the working folder
-DEAF_S = 10.0
-"""So long a code server may be gone: one that is reloaded is back at once."""
+PR_SET_PDEATHSIG = 1
 
 
 def serve(home: Path, *, port: int, warm_workers: int | None, told: Callable[[str], None]) -> int:
-    """Run `dagster dev` on a home, again where a part of it died, and pass on whatever stops this process.
+    """Run Dagster on a home, all of it again where a part died, and pass on whatever stops this process.
 
     Returns:
         Exit status: 0 when stopped from outside.
@@ -45,21 +47,22 @@ def serve(home: Path, *, port: int, warm_workers: int | None, told: Callable[[st
     _apart(_prepare, home)
     lock = hold(home)
     _refuse_used(port)
-    children: list[subprocess.Popen[bytes]] = []
-    asked = _stop_with_us(children)  # before the start: a child inherits an ignored interrupt, but no handler
-    while not asked:
-        for finding in _apart(_mended, home, warm_workers):
-            told(shown(finding))
-        begun = time.monotonic()
-        children[:] = [_started(home, port, lock)]
-        told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
-        status = _watched(children[0], asked)
-        with suppress(ProcessLookupError):  # what it leaves behind would go on without the lock
-            os.killpg(children[0].pid, signal.SIGKILL)
-        if not asked and time.monotonic() - begun < SHORTEST_S:
-            return status
-        if not asked:
-            told("a part of Dagster ended: all of it starts again")
+    parts: Parts = []
+    asked = _stop_with_us(parts)  # before the start: a child inherits an ignored interrupt, but no handler
+    with tempfile.TemporaryDirectory(prefix="smartmaint-") as folder:  # the path of a socket must be short
+        while not asked:
+            for finding in _apart(_mended, home, warm_workers):
+                told(shown(finding))
+            begun = time.monotonic()
+            for command in _commands(Path(folder), port, parts, asked):
+                parts.append(_started(command, home, lock))
+                sign(lock, os.getpid(), *(part.pid for part in parts))
+            told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
+            status = _watched(parts, asked)
+            if not asked and time.monotonic() - begun < SHORTEST_S:
+                return status
+            if not asked:
+                told("a part of Dagster ended: all of it starts again")
     return 0
 
 
@@ -96,54 +99,71 @@ def _refuse_used(port: int) -> None:
             ) from None
 
 
-def _started(home: Path, port: int, lock: int) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-W", SUPERSEDED, "-m", "dagster", "dev", "-w", str(REPOSITORY / "workspace.yaml")]
+def _commands(folder: Path, port: int, parts: Parts, asked: list[float]) -> Iterator[list[str]]:
+    """What to start: the code server, and when it serves, those who ask it.
+
+    `dagster dev` starts these three too. It is a fourth and has a fifth before the code server, which reloads code from
+    the UI: 180 MB that a plant has no use for.
+    """
+    served, workspace = folder / "code", folder / "workspace.yaml"
+    served.unlink(missing_ok=True)
+    workspace.write_text(f"load_from: [{{grpc_server: {{socket: {served}, location_name: {CODE}}}}}]\n")
+    where, quiet = ["-w", str(workspace)], ["--log-level", "warning"]
+    code = ["-m", CODE, "-d", str(REPOSITORY), "--location-name", CODE]
+    yield ["dagster", "api", "grpc", *code, "-s", str(served), *quiet]
+    while not served.exists():
+        if asked or parts[0].poll() is not None:
+            return
+        time.sleep(POLL_S)
+    yield ["dagster._daemon", "run", *where, *quiet]
+    yield ["dagster_webserver", *where, "-h", "127.0.0.1", "-p", str(port), "--dagster-log-level", "warning"]
+
+
+def _started(command: list[str], home: Path, lock: int) -> "subprocess.Popen[bytes]":
     # a process group of its own: Ctrl-C reaches us alone, and we pass it on once
-    child = subprocess.Popen(  # noqa: S603 our own interpreter
-        [*command, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"],
+    return subprocess.Popen(  # noqa: S603 our own interpreter
+        [sys.executable, "-m", *command],
         cwd=home,  # Dagster warns of a `dagster.yaml` elsewhere, such as the template of the repository
         env=for_child(home),
         start_new_session=True,
-        pass_fds=[lock],  # held as long as either lives
+        pass_fds=[lock],  # held as long as any lives
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 this process has one thread
     )
-    sign(lock, os.getpid(), child.pid)
-    return child
 
 
-def _watched(child: "subprocess.Popen[bytes]", asked: list[float]) -> int:
-    """Exit status of `dagster dev`, which is ended where its code server is gone: by itself it would go on without."""
-    heard = None
-    while (status := _ended(child)) is None:
-        now = time.monotonic()
-        if _has_code_server(child.pid):
-            heard = now
-        is_deaf = heard is not None and now - heard > DEAF_S
-        if is_deaf or (asked and now - asked[0] > GRACE_S):
-            os.killpg(child.pid, signal.SIGKILL)
-    return status
+def _end_with_parent() -> None:
+    """A part must not go on without whoever starts it again and ends it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _has_code_server(pid: int) -> bool:
-    """Whether a process has a living grandchild that serves our code; False where the system does not tell."""
-    below = [each for child in child_processes(pid) for each in child_processes(child)]
-    return any(b"\0api\0grpc\0" in command_line(each) for each in below)
+def _watched(parts: Parts, asked: list[float]) -> int:
+    """Wait until all are to end or one has ended, end the others, and give the exit status of the first that did."""
+    ended: list[int] = []
+    while not asked and not ended:
+        time.sleep(POLL_S)
+        ended += [status for part in parts if (status := part.poll()) is not None]
+    if not asked:
+        for part in parts:
+            part.send_signal(signal.SIGINT)
+    end = time.monotonic() + GRACE_S
+    for part in parts:
+        with suppress(subprocess.TimeoutExpired):
+            part.wait(timeout=max(0.0, end - time.monotonic()))
+        with suppress(ProcessLookupError):  # what it leaves behind would go on without the lock
+            os.killpg(part.pid, signal.SIGKILL)
+        ended.append(part.wait())
+    parts.clear()
+    return ended[0]
 
 
-def _ended(child: "subprocess.Popen[bytes]") -> int | None:
-    try:
-        return child.wait(timeout=0.5)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def _stop_with_us(children: "list[subprocess.Popen[bytes]]") -> list[float]:
-    """Pass an interrupt or termination on to the children; the moments at which that was asked for."""
+def _stop_with_us(parts: Parts) -> list[float]:
+    """Pass an interrupt or termination on to the parts; the moments at which that was asked for."""
     asked: list[float] = []
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.append(time.monotonic())
-        for child in children:
-            child.send_signal(signal.SIGINT)
+        for part in parts:
+            part.send_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

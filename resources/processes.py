@@ -1,4 +1,4 @@
-"""What the system tells of processes: whether one still lives, its children, its words, its memory."""
+"""What the system tells of processes: whether one still lives, its words, its memory."""
 
 import os
 import resource
@@ -37,14 +37,6 @@ def peak_memory_mb() -> int:
     """The most memory that this process ever held, in MiB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
-
-
-def child_processes(pid: int) -> list[int]:
-    """Numbers of a process's children; none where it is gone or the system does not tell."""
-    try:
-        return [int(child) for child in (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()]
-    except OSError:
-        return []
 
 
 def command_line(pid: int) -> bytes:

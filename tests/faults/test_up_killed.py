@@ -26,7 +26,7 @@ from sensors.landing import UNFINISHED
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 SEED = 20261124
-ROUNDS = min(5, 1 + most(1) // 20)
+ROUNDS = min(5, most(2))
 PARTS = {
     "run worker": "spawn_main",
     "code server": "dagster api grpc",

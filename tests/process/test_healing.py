@@ -144,7 +144,7 @@ def test_where_dagster_dies_soon_after_its_start_up_ends_and_none_of_it_goes_on(
     with running(home, log) as up:
         wait_for(lambda: any("dagster._daemon" in words for words in family()))
         parts = family()
-        next(process for words, process in parts.items() if "dagster dev" in words).kill()
+        next(process for words, process in parts.items() if "dagster._daemon" in words).kill()
         assert up.wait(timeout=60) != 0
     _, alive = psutil.wait_procs(list(parts.values()), timeout=20)
     assert not alive, f"left behind: {[process.cmdline() for process in alive]}"
