@@ -59,7 +59,7 @@ class Installation:
     def wait_until_it_answers(self) -> None:
         end = time.monotonic() + WITHIN_S
         while time.monotonic() < end:
-            assert self._process is None or self._process.poll() is None, self._log.read_text()
+            self.keep_up()
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{self._port}/server_info", timeout=2).close()
             except OSError:
@@ -163,7 +163,7 @@ def test_files_that_arrive_while_a_part_is_killed_all_land(
             Inbox(root=str(home)).put(files[-1], source="line")
         killed(installation, home, part, chance)
         time.sleep(5)
-        installation.keep_up()
+        installation.wait_until_it_answers()  # all parts are there again before files come that one of them could miss
     whole = pl.concat(sent)
     end = time.monotonic() + WITHIN_S
     while (landed(home) < whole.height or in_flight(home)) and time.monotonic() < end:
