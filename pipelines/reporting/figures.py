@@ -92,7 +92,8 @@ def health_lines(health: pl.DataFrame) -> bytes:
                 label=str(machine) if named else None,
             )
         axes.set_ylim(-0.03, 1.03)
-        axes.legend(fontsize=6, loc="lower left")
+        if worst:
+            axes.legend(fontsize=6, loc="lower left")
 
     return _drawn("health, 1 is as new, 0 is the declared end of life", draw)
 

@@ -96,6 +96,11 @@ def test_a_machine_without_any_health_is_not_among_the_lowest():
     assert figures.health_lines(pl.concat([told, unknown])) == figures.health_lines(told)
 
 
+@pytest.mark.filterwarnings("error:No artists with labels")
+def test_where_no_health_is_known_nothing_is_named_and_nobody_is_warned():
+    assert figures.health_lines(NULLS[figures.health_lines]).startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("draw", "older"),
     [
