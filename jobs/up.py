@@ -57,7 +57,8 @@ def serve(home: Path, *, port: int, warm_workers: int | None, told: Callable[[st
             for command in _commands(Path(folder), port, parts, asked):
                 parts.append(_started(command, home, lock))
                 sign(lock, os.getpid(), *(part.pid for part in parts))
-            told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
+            if all(part.poll() is None for part in parts):
+                told(f"http://127.0.0.1:{port}  (stop with Ctrl-C)")
             status = _watched(parts, asked)
             if not asked and time.monotonic() - begun < SHORTEST_S:
                 return status

@@ -130,21 +130,26 @@ def test_after_everything_was_killed_the_next_up_finishes_what_was_begun(tmp_pat
         assert "orphan_runs" in log.read_text()
 
 
-def test_where_dagster_dies_soon_after_its_start_up_ends_and_none_of_it_goes_on(tmp_path):
-    home, log = tmp_path / "home", tmp_path / "up.log"
+def family(up: "subprocess.Popen[bytes]") -> dict[str, psutil.Process]:
+    """Processes below `up`, by the words of their command, once the web server is among them: it is started last."""
 
-    def family() -> dict[str, psutil.Process]:
-        """Processes below `up` by the words of their command."""
+    def below() -> dict[str, psutil.Process]:
         found = {}
         for process in psutil.Process(up.pid).children(recursive=True):
             with suppress(psutil.Error):
                 found[" ".join(process.cmdline())] = process
         return found
 
-    with running(home, log) as up:
-        wait_for(lambda: any("dagster._daemon" in words for words in family()))
-        parts = family()
-        next(process for words, process in parts.items() if "dagster._daemon" in words).kill()
+    wait_for(lambda: any("dagster_webserver" in words for words in below()))
+    return below()
+
+
+@pytest.mark.parametrize("killed", ["dagster api grpc", "dagster._daemon", "dagster_webserver", "up itself"])
+def test_where_a_part_dies_soon_after_the_start_or_up_itself_none_of_it_goes_on(killed, tmp_path):
+    with running(tmp_path / "home", tmp_path / "up.log") as up:
+        parts = family(up)
+        victims = [process for words, process in parts.items() if killed in words] or [up]
+        victims[0].kill()
         assert up.wait(timeout=60) != 0
     _, alive = psutil.wait_procs(list(parts.values()), timeout=20)
     assert not alive, f"left behind: {[process.cmdline() for process in alive]}"
