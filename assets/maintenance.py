@@ -13,7 +13,6 @@ from pydantic import Field
 from assets.partitions import OWNERS
 from pipelines.contracts.vocabulary import SERVED, TABLES
 from resources.care import CareFile
-from resources.catalog import Catalog
 from resources.clock import Clock
 from resources.home import Home
 from resources.inbox import Inbox
@@ -22,6 +21,7 @@ from resources.leftovers import leftovers
 from resources.removed import Removed, remove
 from resources.retention import expire_archive, expire_quarantine
 from resources.run_storage import RunStorage
+from resources.serving.duckdb_catalog import Catalog
 
 POOL = "maintenance"
 EVERY_COMMITS = 200

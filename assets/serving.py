@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.partitions import OWNERS
 from pipelines.contracts.vocabulary import SERVED
-from resources.catalog import Catalog
+from resources.serving.duckdb_catalog import Catalog
 
 
 @dg.asset(group_name="serving", deps=SERVED, owners=OWNERS, kinds={"duckdb"})

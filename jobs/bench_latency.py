@@ -25,8 +25,9 @@ from jobs.bench_row import row
 from jobs.failures import CommandError
 from jobs.simulate import Feed, Sent, send, send_history
 from pipelines.simulation.fleet import Fleet
-from resources.catalog import Catalog, QueryError
 from resources.home import Home
+from resources.serving.duckdb_catalog import Catalog
+from resources.serving.interface import QueryError
 from resources.settings import REPOSITORY, for_child
 
 FLEET = Fleet(seed=1, machines=100, sensors=10)

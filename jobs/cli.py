@@ -181,8 +181,8 @@ def sql(
     as_json: JsonOption = False,
 ) -> None:
     """Query the results, read-only; tables as in `select table_name from information_schema.tables`."""
-    from resources.catalog import Catalog
     from resources.home import Home
+    from resources.serving.duckdb_catalog import Catalog
 
     if form not in FORMATS:
         raise typer.BadParameter(f"{form!r}; expected table, csv or json", param_hint="--format")

@@ -8,7 +8,6 @@ from assets import acquisition, advisory, detection, health, maintenance, manipu
 from jobs.batch import CARE, COMPACT, IMPORT_BATCH, MICRO_BATCH, PLAN
 from jobs.schedules import care_schedule, catch_up_schedule, compaction_schedule, plan_schedule
 from resources.care import CareFile
-from resources.catalog import Catalog
 from resources.clock import Clock
 from resources.home import Home
 from resources.inbox import Inbox
@@ -16,6 +15,7 @@ from resources.lake import Lake
 from resources.lake_maintenance import LakeMaintenance
 from resources.model_store import ModelStore
 from resources.register import RegisterFile
+from resources.serving.duckdb_catalog import Catalog
 from resources.settings import from_environment
 from sensors.landing import landing_sensor
 

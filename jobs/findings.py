@@ -7,11 +7,11 @@ from typing import Literal
 
 import dagster as dg
 
-from resources.catalog import Catalog
 from resources.home import Home
 from resources.inbox import Inbox
 from resources.lake import Lake
 from resources.lake_maintenance import LakeMaintenance
+from resources.serving.duckdb_catalog import Catalog
 
 
 @dataclass(frozen=True)

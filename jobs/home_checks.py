@@ -11,12 +11,13 @@ import dagster as dg
 from jobs.findings import Finding, Patient
 from pipelines.contracts.vocabulary import SERVED, TABLES
 from pipelines.register import RegisterError
-from resources.care import CareError, CareFile
-from resources.catalog import QueryError
+from resources.care import CareFile
 from resources.home import create_tables
 from resources.leftovers import leftovers
 from resources.register import RegisterFile
 from resources.removed import remove
+from resources.serving.interface import QueryError
+from resources.settings_file import SettingsFileError
 
 LOW_BYTES = 1_000_000_000
 LOW_FILES = 10_000
@@ -95,7 +96,7 @@ def declarations(patient: Patient) -> Iterator[Finding]:
     for path, read in reads:
         try:
             read()
-        except (RegisterError, CrewError, CareError, UnicodeDecodeError) as error:
+        except (RegisterError, CrewError, SettingsFileError, UnicodeDecodeError) as error:
             yield Finding("declarations", str(error), str(path), "mend the entry: runs fail until then")
 
 

@@ -19,12 +19,12 @@ from jobs.runs import Runner, opened
 from pipelines.contracts.vocabulary import SERVED
 from pipelines.importers.parsed import FileError
 from pipelines.register import Register, Source
-from resources.catalog import Catalog
 from resources.exchange import put_in_place
 from resources.home import Home, create_tables
 from resources.inbox import Inbox
 from resources.lake import Lake
 from resources.register import RegisterFile
+from resources.serving.duckdb_catalog import Catalog
 
 RECORDS = ("outages", "forecasts", "decisions", "work_orders")
 """What was said at a moment that has passed: nothing computes it again."""

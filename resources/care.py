@@ -1,6 +1,5 @@
-"""How long things are kept: `settings.toml` of a home, read at every use. No file means the defaults."""
+"""How long things are kept: section `[care]` of a home's `settings.toml`."""
 
-import tomllib
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
@@ -8,14 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.failures import StatedError
+from resources.settings_file import SettingsFileError, section
 
 SHORTEST_DAYS = 1 / 24
 """A grace shorter than a run or a query takes away what it reads."""
-
-
-class CareError(StatedError):
-    """`settings.toml` says something unreadable; the message names the file, the place and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -50,27 +45,18 @@ class CareFile(dg.ConfigurableResource["CareFile"]):
         """What is set now.
 
         Raises:
-            CareError: The file cannot be read, or holds another key or value than a positive number of days.
+            SettingsFileError: The file cannot be read, or holds another key or value than a positive number of days.
         """
         path = Path(self.path)
-        try:
-            told = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return Care()
-        except (OSError, ValueError) as error:
-            raise CareError(f"{path}: {error}; mend it, or delete it to get the defaults") from None
-        section = told.get("care", {})
-        if strangers := sorted(set(told) - {"care"}):
-            raise CareError(f"{path}: {strangers[0]} is not known; expected the section [care]")
-        if not isinstance(section, dict):
-            raise CareError(f"{path}: care is {section!r}; expected a section [care]")
-        return Care(**{key: _days(path, key, value) for key, value in section.items()})
+        return Care(**{key: _days(path, key, value) for key, value in section(path, "care").items()})
 
 
 def _days(path: Path, key: str, value: Any) -> float:
     known = [field.name for field in fields(Care)]
     if key not in known:
-        raise CareError(f"{path}: care.{key} is not known; known are {', '.join(known)}")
+        raise SettingsFileError(f"{path}: care.{key} is not known; known are {', '.join(known)}")
     if isinstance(value, bool) or not isinstance(value, int | float) or not SHORTEST_DAYS <= value < float("inf"):
-        raise CareError(f"{path}: care.{key} is {value!r}; expected days, at least {SHORTEST_DAYS:.3f} (an hour)")
+        raise SettingsFileError(
+            f"{path}: care.{key} is {value!r}; expected days, at least {SHORTEST_DAYS:.3f} (an hour)"
+        )
     return float(value)

@@ -58,6 +58,21 @@ class Taken(NamedTuple):
         return None if self.is_redefined or len(known) < len(self.changed) else known
 
 
+class Changes(NamedTuple):
+    """What changed in a table for a consumer that keeps its note elsewhere, and the note to keep with it.
+
+    Attributes:
+        rows: Rows of the change feed, deleted ones included (`_change_type`), without columns where there are none;
+            None where the feed does not reach back to the note: take the whole table.
+        table_id: Of this table: one that was made anew is another.
+        version: Up to which.
+    """
+
+    rows: pl.DataFrame | None
+    table_id: str
+    version: int
+
+
 class Lake(dg.ConfigurableResource["Lake"]):
     """Where the lake's tables are; never what they mean."""
 
@@ -169,6 +184,13 @@ class Lake(dg.ConfigurableResource["Lake"]):
         if taken.nothing_new and any(_lags(note, output) for note in notes[1:]):
             _note_only(output, notes)
         return taken
+
+    def changes(self, table: str, since: tuple[str, int] | None) -> Changes:
+        """What changed in a table since a note (`table_id`, `version`); None of it: nothing was taken yet."""
+        delta = self._open(table)
+        table_id, version = str(delta.metadata().id), delta.version()
+        noted = since[1] if since is not None and since[0] == table_id else None
+        return Changes(self._counted(_changes(delta, None, noted)), table_id, version)
 
     def read(
         self,

@@ -9,8 +9,8 @@ from faults.invariants import examine
 from faults.story import LONG_AGO_S, SLOW, content, expected, put
 from homes import telemetry
 
-from resources.catalog import Catalog
 from resources.lake import Lake
+from resources.serving.duckdb_catalog import Catalog
 
 ROWS = telemetry(1)
 HOSTILE = (

@@ -20,8 +20,9 @@ import pytest
 from faults.invariants import examine
 from faults.story import HOT, Twins, expected, most, put
 
-from resources.catalog import Catalog, QueryError
 from resources.inbox import Inbox
+from resources.serving.duckdb_catalog import Catalog
+from resources.serving.interface import QueryError
 from sensors.landing import UNFINISHED
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

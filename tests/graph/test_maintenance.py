@@ -14,8 +14,8 @@ from jobs.schedules import compaction_schedule
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED, TABLES
-from resources.catalog import Catalog
 from resources.lake_maintenance import LakeMaintenance
+from resources.serving.duckdb_catalog import Catalog
 
 DERIVED = tuple(table for table in TABLES if table not in ("readings", "labels", "work_orders"))
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from resources.care import Care, CareError, CareFile
+from resources.care import Care, CareFile
+from resources.settings_file import SettingsFileError
 
 
 def test_without_a_file_the_defaults_hold_and_nothing_that_arrived_is_removed(tmp_path):
@@ -27,7 +28,7 @@ def test_what_is_set_holds_from_the_next_use_on(tmp_path):
     ("text", "told"),
     [
         ("[care", "settings.toml: .*; mend it, or delete it to get the defaults"),
-        ("[keep]\n", r"keep is not known; expected the section \[care\]"),
+        ("[keep]\n", r"keep is not known; expected the sections \[care\], \[dagster\], \[serving\]"),
         ("care = 7", r"care is 7; expected a section \[care\]"),
         ("[care]\narchive = 7", "care.archive is not known; known are vacuum_grace_days, archive_days"),
         ("[care]\narchive_days = 0", "care.archive_days is 0; expected days, at least 0.042 .an hour."),
@@ -42,12 +43,12 @@ def test_what_is_set_holds_from_the_next_use_on(tmp_path):
 def test_a_mistake_is_refused_with_its_place(tmp_path, text, told):
     path = tmp_path / "settings.toml"
     path.write_text(text)
-    with pytest.raises(CareError, match=told):
+    with pytest.raises(SettingsFileError, match=told):
         CareFile(path=str(path)).load()
 
 
 def test_a_file_of_other_bytes_than_text_is_refused(tmp_path):
     path = tmp_path / "settings.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(CareError, match=r"settings\.toml"):
+    with pytest.raises(SettingsFileError, match=r"settings\.toml"):
         CareFile(path=str(path)).load()

@@ -16,11 +16,12 @@ from deltalake.schema import PrimitiveType
 from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED
-from resources import catalog as module
-from resources.catalog import Catalog, QueryError
 from resources.differences import Shape
 from resources.home import Home
 from resources.lake import Lake
+from resources.serving import duckdb_catalog as module
+from resources.serving.duckdb_catalog import Catalog
+from resources.serving.interface import QueryError
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 

@@ -29,9 +29,9 @@ from jobs.lock import hold, holder, sign
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED
-from resources.catalog import Catalog
 from resources.home import Home
 from resources.lake import Lake
+from resources.serving.duckdb_catalog import Catalog
 
 DEAD = 4_000_000
 

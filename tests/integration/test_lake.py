@@ -824,3 +824,25 @@ def test_a_step_that_fails_for_another_reason_is_not_redone():
     with pytest.raises(ValueError, match="bad data"):
         redo_on_conflict(fail)
     assert len(attempts) == 1
+
+
+# --- notes kept elsewhere
+
+
+def test_whoever_keeps_a_note_elsewhere_is_told_what_changed_since(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    first = lake.changes("readings", None)
+    assert first.rows is None  # nothing was taken yet: the whole table
+    note = (first.table_id, first.version)
+    assert lake.changes("readings", note).rows.is_empty()
+    land(lake, {1: 2.0}, batch="b2")
+    later = lake.changes("readings", note)
+    assert later.rows.select("value", "_change_type").rows() == [(2.0, "insert")]
+    assert later.version > first.version
+
+
+def test_a_note_of_another_table_or_of_a_later_version_reaches_nowhere(lake):
+    land(lake, {0: 1.0}, batch="b1")
+    found = lake.changes("readings", None)
+    assert lake.changes("readings", ("another", found.version)).rows is None
+    assert lake.changes("readings", (found.table_id, found.version + 1)).rows is None

@@ -5,9 +5,10 @@ import time
 import pytest
 from homes import telemetry
 
-from resources.catalog import Catalog, QueryError
 from resources.home import Home
 from resources.inbox import Inbox
+from resources.serving.duckdb_catalog import Catalog
+from resources.serving.interface import QueryError
 
 pytestmark = pytest.mark.process
 WITHIN_S = 150.0

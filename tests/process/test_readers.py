@@ -17,8 +17,8 @@ from homes import START, Plant
 
 from pipelines.contracts.vocabulary import SERVED, TABLES
 from resources import catalog as catalog_module
-from resources.catalog import Catalog
 from resources.lake_maintenance import LakeMaintenance
+from resources.serving.duckdb_catalog import Catalog
 
 pytestmark = pytest.mark.process
 GRACE = timedelta(seconds=8)
@@ -41,7 +41,7 @@ def by_scan():
     return rows.height, rows.n_unique()
 
 def by_python():
-    from resources.catalog import Catalog
+    from resources.serving.duckdb_catalog import Catalog
     answer = Catalog(path=f"{home}/catalog.duckdb", lake_root=f"{home}/lake").query(
         f"SELECT count(*), count(DISTINCT ({key})) FROM {table}")
     return answer.rows[0]

@@ -335,7 +335,7 @@ def test_a_vacuum_that_is_not_full_leaves_what_a_killed_writer_left(tmp_path):
         assert delta.vacuum(0, dry_run=True, enforce_retention_duration=False, full=full) == found
 
 
-# --- DuckDB, for resources/catalog.py
+# --- DuckDB, for resources/serving/duckdb_catalog.py
 
 
 @pytest.fixture
@@ -390,7 +390,7 @@ def test_duckdb_tells_the_kind_of_every_statement_without_running_it(sql, kinds)
 
 
 def test_a_statement_that_writes_hides_behind_both_kinds_that_read(tmp_path):
-    """Why resources/catalog.py refuses the word COPY."""
+    """Why resources/serving/duckdb_catalog.py refuses the word COPY."""
     for name, sql in (
         ("cte", f"WITH x AS (COPY (SELECT 1) TO '{tmp_path}/cte') SELECT 1"),
         ("explain", f"EXPLAIN ANALYZE COPY (SELECT 1) TO '{tmp_path}/explain'"),
@@ -425,7 +425,7 @@ def test_without_external_access_duckdb_reads_the_allowed_folders_alone_and_also
 
 
 def test_connections_of_one_process_to_one_file_share_its_locks_and_its_old_content(tmp_path):
-    """Why resources/catalog.py attaches the catalog to an instance of its own."""
+    """Why resources/serving/duckdb_catalog.py attaches the catalog to an instance of its own."""
     path, newer = tmp_path / "x.duckdb", tmp_path / "newer.duckdb"
     for file, value in ((path, 1), (newer, 2)):
         with duckdb.connect(str(file)) as connection:

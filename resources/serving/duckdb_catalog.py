@@ -7,27 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from pipelines.failures import StatedError
 from resources.lake import Lake
+from resources.serving.interface import Answer, QueryError
 
 COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
 LONGEST_QUERY = timedelta(hours=1)
 """As long as this a reader may go on with a catalog that has been replaced."""
 FILE = re.compile(r"'((?:[^']|'')+\.parquet)'")
-
-
-class QueryError(StatedError):
-    """The query is not allowed or not right; the message says which."""
-
-
-class Answer(NamedTuple):
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
 
 
 class Catalog(dg.ConfigurableResource["Catalog"]):

@@ -1,0 +1,27 @@
+"""What every serving database answers to."""
+
+from typing import Any, NamedTuple, Protocol
+
+from pipelines.failures import StatedError
+
+
+class QueryError(StatedError):
+    """The query is not allowed or not right, or the database cannot be asked; the message says which."""
+
+
+class Answer(NamedTuple):
+    """Rows of one query. Times are in UTC; lists and structs are Python lists and dicts."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+class Serving(Protocol):
+    """A database with schema `bi` (`pipelines/contracts/views.py`)."""
+
+    def query(self, sql: str) -> Answer:
+        """Answer of one SELECT or EXPLAIN. Nothing can be written.
+
+        Raises:
+            QueryError: Another statement or several, a mistake in the SQL, or there is nothing to ask yet.
+        """

@@ -1,0 +1,46 @@
+"""Views: every column of what people query is described once, and nothing that people query is left out."""
+
+import polars as pl
+import pytest
+
+from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.views import VIEWS
+from pipelines.contracts.vocabulary import SERVED
+
+VIEW_NAMES = sorted(VIEWS)
+
+
+def test_every_served_table_is_a_view_and_two_more_are_made_of_readings():
+    assert set(VIEWS) == {*SERVED, "readings_hourly", "latest_reading"}
+
+
+@pytest.mark.parametrize("table", SERVED)
+def test_a_table_is_seen_with_the_columns_of_its_contract(table):
+    columns = [(column.name, column.dtype, column.nullable) for column in VIEWS[table].columns]
+    contract = CONTRACTS[table].columns
+    assert columns == [(name, column.dtype.type, column.nullable) for name, column in contract.items()]
+
+
+@pytest.mark.parametrize("name", VIEW_NAMES)
+def test_a_key_names_columns_of_its_view_that_are_never_null(name):
+    columns = {column.name: column for column in VIEWS[name].columns}
+    assert not any(columns[part].nullable for part in VIEWS[name].key)
+
+
+@pytest.mark.parametrize("name", VIEW_NAMES)
+def test_every_column_says_what_it_means_and_what_its_null_means(name):
+    for column in VIEWS[name].columns:
+        assert column.about.endswith("."), column
+        assert ("Null: " in column.about) is column.nullable, column
+
+
+def test_the_current_reading_of_a_moment_is_one_row():
+    assert VIEWS["readings"].key == ("machine_id", "sensor", "recorded_at")
+    assert CONTRACTS["readings"].metadata["key"] == (*VIEWS["readings"].key, "batch_seq")
+
+
+def test_a_comment_carries_the_unit():
+    columns = {column.name: column for column in VIEWS["forecasts"].columns}
+    assert columns["ttf_h"].comment == "Time to the threshold, median. Null: none, see reason. [h]"
+    assert columns["ttf_h"].dtype == pl.Float64()
+    assert columns["failure_mode"].comment == "Declared mode, or `any`."
