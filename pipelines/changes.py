@@ -50,6 +50,24 @@ def _states(changed: pl.DataFrame, kind: str, columns: Sequence[str], *, keep: s
     return rows.select("machine_id", *told)
 
 
+def last_states(changed: pl.DataFrame, key: Sequence[str], order: str | None = None) -> pl.DataFrame:
+    """Of each key the row that says what it is after all commits.
+
+    Args:
+        changed: Rows of a table's feed over any number of commits; `_change_type` insert or delete.
+        key: Columns that no two rows of the table share.
+        order: Column whose highest value is current, in a table that keeps every version of a key; None: the last
+            commit counts, in which a row that came stands for the one that went.
+
+    Returns:
+        The same columns; `_change_type` delete where the key is gone.
+    """
+    if changed.is_empty():
+        return changed
+    latest = [order] if order else ["_commit_version", pl.col("_change_type") == "insert"]
+    return changed.sort(latest).unique(list(key), keep="last", maintain_order=True)
+
+
 def touched_windows(*feeds: pl.DataFrame) -> list[tuple[datetime, datetime]]:
     """Spans of the windows that changed, neighbours joined.
 

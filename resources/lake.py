@@ -4,7 +4,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -313,6 +313,13 @@ class Lake(dg.ConfigurableResource["Lake"]):
         """Columns `day` and `rows`, in order of days."""
         rows = pl.scan_delta(self._open(table)).filter(pl.col("source") == source)
         return rows.group_by("day").agg(rows=pl.len()).sort("day").collect()
+
+    def rows_of_days(self, table: str) -> dict[date, int]:
+        """Rows of all sources by day, in order of days, from the log alone."""
+        files = self._files_of(table, None)
+        if files.is_empty():
+            return {}
+        return dict(files.group_by("partition.day").agg(pl.col("num_records").sum()).sort("partition.day").rows())
 
     def end_of(self, table: str, *, source: str) -> datetime | None:
         """End of the newest window of a source in a table of windows; None where it has none."""

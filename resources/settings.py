@@ -11,15 +11,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 class Settings:
     """Attributes:
     home: Folder of all run-time state, absolute.
+    serving_url: Server that results are published to; empty where none is named here. A secret.
     """
 
     home: Path
+    serving_url: str = ""
 
 
 def from_environment() -> Settings:
-    """`SMARTMAINT_HOME`, or `data/home` beside the code."""
+    """`SMARTMAINT_HOME`, or `data/home` beside the code; `SMARTMAINT_SERVING_URL`."""
     home = os.environ.get("SMARTMAINT_HOME") or str(REPOSITORY / "data" / "home")
-    return Settings(Path(home).expanduser().resolve())
+    return Settings(Path(home).expanduser().resolve(), os.environ.get("SMARTMAINT_SERVING_URL", ""))
 
 
 def postgres_addresses() -> dict[str, str]:

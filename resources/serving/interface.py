@@ -5,6 +5,10 @@ from typing import Any, NamedTuple, Protocol
 from pipelines.failures import StatedError
 
 
+class ServingError(StatedError):
+    """A database cannot be reached, prepared or written to; the message says why and what to do, never a password."""
+
+
 class QueryError(StatedError):
     """The query is not allowed or not right, or the database cannot be asked; the message says which."""
 
