@@ -7,6 +7,9 @@ from pipelines.contracts.vocabulary import TABLES
 GRAPH = tuple(table for table in TABLES if table != "work_orders")
 """Every table that follows from one source."""
 
+SERVING = dg.AssetSelection.groups("serving")
+"""The catalog, and the tables on a server where one is set."""
+
 IMPORT_BATCH = dg.define_asset_job(
     "import_batch",
     dg.AssetSelection.assets("readings", "labels"),
@@ -16,14 +19,14 @@ IMPORT_BATCH = dg.define_asset_job(
 
 MICRO_BATCH = dg.define_asset_job(
     "micro_batch",
-    dg.AssetSelection.assets(*GRAPH, "catalog"),
+    dg.AssetSelection.assets(*GRAPH) | SERVING,
     description="Land what waits for one source and bring everything that follows from it up to date.",
     executor_def=dg.in_process_executor,
 )
 
 PLAN = dg.define_asset_job(
     "plan",
-    dg.AssetSelection.assets("work_orders", "catalog"),
+    dg.AssetSelection.assets("work_orders") | SERVING,
     description="Plan the open work of all sources.",
     executor_def=dg.in_process_executor,
 )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jobs import quarantine
+from jobs import quarantine, serving
 from jobs.options import HomeOption, JsonOption
 from jobs.options import home_root as _root
 from jobs.options import stated as _stated
@@ -17,6 +17,7 @@ from jobs.output import OUT, print_json, print_table, say_error
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(serving.app, name="serving")
 
 FORMATS = ("table", "csv", "json")
 
@@ -177,6 +178,7 @@ def simulate(  # noqa: PLR0913, PLR0917 a command has as many parameters as opti
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")],
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    server: Annotated[bool, typer.Option("--server", help="Ask the server that results are published to.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -188,7 +190,8 @@ def sql(
         raise typer.BadParameter(f"{form!r}; expected table, csv or json", param_hint="--format")
     with _stated():
         place = Home(_root(home))
-        answer = Catalog(path=str(place.catalog), lake_root=str(place.lake)).query(query)
+        local = Catalog(path=str(place.catalog), lake_root=str(place.lake))
+        answer = (serving.server_of(place) if server else local).query(query)
     if as_json:
         print_json({"columns": answer.columns, "rows": answer.rows})
     elif form == "json":

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import acquisition, advisory, detection, health, maintenance, manipulation, prognosis, serving
+from assets import acquisition, advisory, detection, health, maintenance, manipulation, prognosis, publishing, serving
 from jobs.batch import CARE, COMPACT, IMPORT_BATCH, MICRO_BATCH, PLAN
 from jobs.schedules import care_schedule, catch_up_schedule, compaction_schedule, plan_schedule
 from resources.care import CareFile
@@ -16,14 +16,28 @@ from resources.lake_maintenance import LakeMaintenance
 from resources.model_store import ModelStore
 from resources.register import RegisterFile
 from resources.serving.duckdb_catalog import Catalog
+from resources.serving.timescale import TimescaleServing, serving_url
 from resources.settings import from_environment
+from resources.settings_file import SettingsFileError
 from sensors.landing import landing_sensor
 
 GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, maintenance)
 
 
+def server_of(home: Home) -> str:
+    """Address of the server that a home publishes to; empty where it has none, or where its file cannot be read.
+
+    A mistake in that file must not keep the plant's data from landing; the doctor tells it.
+    """
+    try:
+        return serving_url(home.settings, from_environment().serving_url)
+    except SettingsFileError:
+        return ""
+
+
 def build_resources(home: Home) -> dict[str, Any]:
     """Resources of one prepared home."""
+    url = server_of(home)
     return {
         "lake": Lake(root=str(home.lake)),
         "inbox": Inbox(root=str(home.root)),
@@ -33,17 +47,20 @@ def build_resources(home: Home) -> dict[str, Any]:
         "clock": Clock(),
         "care": CareFile(path=str(home.settings)),
         "lake_maintenance": LakeMaintenance(root=str(home.lake)),
+        **({"server": TimescaleServing(url=url)} if url else {}),
     }
 
 
 def build_definitions(home: Home, **overrides: Any) -> dg.Definitions:
     """The whole graph on one home; tests replace resources here."""
+    resources = {**build_resources(home), **overrides}
+    groups = (*GROUPS, publishing) if "server" in resources else GROUPS
     return dg.Definitions(
-        assets=dg.load_assets_from_modules(GROUPS),
+        assets=dg.load_assets_from_modules(groups),
         jobs=[IMPORT_BATCH, MICRO_BATCH, PLAN, COMPACT, CARE],
         sensors=[landing_sensor],
         schedules=[plan_schedule, catch_up_schedule, compaction_schedule, care_schedule],
-        resources={**build_resources(home), **overrides},
+        resources=resources,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.partitions import SOURCES
+from assets.publishing import KEYS
 from jobs.definitions import build_definitions
 from jobs.disk import told_full
 from jobs.failures import CommandError
@@ -31,7 +32,7 @@ class Ran:
         source: Its partition; None for a job over all sources.
         seconds: Wall time.
         assets: Metadata of every table that was materialized, plain values only.
-        failures: Step and message of every failed step.
+        failures: Step and message of every failed step and check.
     """
 
     run_id: str
@@ -82,7 +83,7 @@ class Runner:
             source: Partition, made known to Dagster where it is new.
             files: What the landing step takes, below the inbox folder; None for whatever waits.
             again: Folders of quarantine that it takes instead.
-            select: Assets of the job; None for all.
+            select: Assets of the job, to which those on a server are added; None for all.
             tags: Of the run.
         """
         if source is not None:
@@ -96,7 +97,7 @@ class Runner:
             instance=self._instance,
             partition_key=source,
             tags=dict(tags or {}),
-            asset_selection=[dg.AssetKey(name) for name in select] if select else None,
+            asset_selection=[*map(dg.AssetKey, select), *self._published()] if select else None,
             raise_on_error=False,
         )
         return Ran(
@@ -105,10 +106,17 @@ class Runner:
             source=source,
             seconds=time.monotonic() - begun,
             assets={_name(event): _plain(event) for event in result.get_asset_materialization_events()},
-            failures=[
-                told_full(told, self._home.root) or told for told in map(_told, result.get_step_failure_events())
+            failures=[told_full(told, self._home.root) or told for told in map(_told, result.get_step_failure_events())]
+            + [
+                f"{check.check_name}: {check.description}"
+                for check in result.get_asset_check_evaluations()
+                if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
             ],
         )
+
+    def _published(self) -> Sequence[dg.AssetKey]:
+        """Tables on a server; none where the home has none."""
+        return KEYS if "server" in (self._definitions.resources or {}) else ()
 
 
 @contextmanager

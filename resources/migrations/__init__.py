@@ -1,1 +1,1 @@
-"""Schema `store` on a server, version by version, in SQL written by hand: autogenerate would drop Timescale's indexes."""
+"""Schema `store` on a server, version by version, in SQL written by hand: autogenerate drops what Timescale adds."""

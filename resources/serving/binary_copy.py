@@ -54,7 +54,7 @@ def _tuples(rows: pl.DataFrame, types: Mapping[str, str]) -> bytes:
             out[f"{name} length"][missing] = -1
             if kept is None:
                 kept = np.ones((rows.height, out.itemsize), np.bool_)
-            _, offset = (out.dtype.fields or {})[name][:2]
+            offset = out.dtype.fields[name][1] if out.dtype.fields else 0
             kept[missing, offset : offset + WIDTHS[kind][1]] = False
             column = column.fill_null(0) if kind != "timestamptz" else column.dt.epoch("us").fill_null(EPOCH_US)
         elif kind == "timestamptz":

@@ -48,14 +48,14 @@ def _ids(connection: Any, dictionary: str, rows: pl.DataFrame, column: str) -> p
 
 
 def _known(connection: Any, table: str, number: str, text: str, wanted: Sequence[str] | pl.Series) -> dict[str, int]:
-    asked = f"SELECT {text}, {number} FROM store.{table} WHERE {text} = ANY(%s)"  # noqa: S608 names are ours
+    asked = f"SELECT {text}, {number} FROM store.{table} WHERE {text} = ANY(%s)"
     return dict(connection.execute(asked, [list(wanted)]).fetchall())
 
 
 def _insert(connection: Any, into: str, rows: Sequence[tuple[str, ...]]) -> None:
     places = ", ".join(["%s"] * len(rows[0]))
     with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO store.{into} VALUES ({places})", rows)  # noqa: S608 names are ours
+        cursor.executemany(f"INSERT INTO store.{into} VALUES ({places})", rows)
 
 
 def _as_json(values: pl.Series) -> list[str | None]:

@@ -148,7 +148,7 @@ def _view(table: str, lake: Lake) -> str:
     named = ", ".join(f'"{column}"' for column in columns)
     types = ", ".join(f"{name}: {kind}" for name, kind in (("source", "VARCHAR"), ("day", "DATE")) if name in columns)
     options = f"union_by_name = true, hive_partitioning = true, hive_types = {{{types}}}"
-    rows = f"SELECT {named} FROM read_parquet([{files}], {options})"  # noqa: S608 names and paths are ours
+    rows = f"SELECT {named} FROM read_parquet([{files}], {options})"
     if table != "readings":
         return rows
     newest = "row_number() OVER (PARTITION BY machine_id, sensor, recorded_at ORDER BY batch_seq DESC) = 1"

@@ -20,6 +20,26 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
+class Published(NamedTuple):
+    """What was done for one table.
+
+    Attributes:
+        version: Of the lake's table, taken now.
+        is_whole: The whole table was compared, for want of a note that the change feed reaches back to.
+        rows: Rows that were copied or compared.
+        upserted: Rows that came or say something else.
+        deleted: Rows that went.
+    """
+
+    table: str
+    version: int
+    is_whole: bool
+    rows: int
+    upserted: int
+    deleted: int
+    seconds: float
+
+
 class Serving(Protocol):
     """A database with schema `bi` (`pipelines/contracts/views.py`)."""
 

@@ -15,6 +15,7 @@ from pipelines.changes import last_states
 from resources.lake import Lake
 from resources.serving import rollup
 from resources.serving.dictionaries import with_ids
+from resources.serving.interface import Published
 from resources.serving.layout import Layout
 from resources.serving.staging import (
     bring,
@@ -30,26 +31,6 @@ from resources.spans import Span
 
 GROUP_ROWS = 1_000_000  # of the lake that are in memory at once while a whole table is taken
 BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-
-
-class Published(NamedTuple):
-    """What was done for one table.
-
-    Attributes:
-        version: Of the lake's table, taken now.
-        is_whole: The whole table was compared, for want of a note that the change feed reaches back to.
-        rows: Rows that were copied or compared.
-        upserted: Rows that came or say something else.
-        deleted: Rows that went.
-    """
-
-    table: str
-    version: int
-    is_whole: bool
-    rows: int
-    upserted: int
-    deleted: int
-    seconds: float
 
 
 class Part(NamedTuple):

@@ -1,6 +1,6 @@
 """The hourly rollup of the readings: refreshed where readings changed, late ones too.
 
-Where the edition has continuous aggregates it is one. Those are refreshed outside a transaction, so the hours to refresh
+Where the edition has continuous aggregates it is one. Those are refreshed outside a transaction, so the stale hours
 are noted with the rows that changed and taken off the list afterwards: a crash in between loses nothing. Elsewhere it
 is a table, refreshed in the transaction of the rows.
 """

@@ -18,7 +18,7 @@ from resources.spans import Span
 def is_empty_within(connection: Any, layout: Layout, within: Span | None) -> bool:
     """Whether the table has no row in a span of its time; None of it: no row at all."""
     condition, values = _within(layout, within)
-    asked = f"SELECT NOT EXISTS (SELECT FROM store.{layout.table} t WHERE {condition})"  # noqa: S608 names are ours
+    asked = f"SELECT NOT EXISTS (SELECT FROM store.{layout.table} t WHERE {condition})"
     return bool(connection.execute(asked, values).fetchone()[0])
 
 
@@ -62,7 +62,7 @@ def compare(connection: Any, layout: Layout, within: Span | None, *, newer_only:
     if newer_only and layout.order:
         told += f" AND (t.{layout.order} IS NULL OR t.{layout.order} <= s.{layout.order})"
     made = connection.execute(
-        f"CREATE TEMP TABLE differing ON COMMIT DROP AS SELECT s.*, t.{layout.key[0]} IS NOT NULL AS is_known "  # noqa: S608
+        f"CREATE TEMP TABLE differing ON COMMIT DROP AS SELECT s.*, t.{layout.key[0]} IS NOT NULL AS is_known "
         f"FROM pg_temp.stage s LEFT JOIN store.{layout.table} t ON {_same_key(layout, 's')} AND {condition} "
         f"WHERE {told}",
         values,
@@ -75,20 +75,20 @@ def bring(connection: Any, layout: Layout, within: Span | None) -> None:
     condition, values = _within(layout, within)
     assigned = ", ".join(f'"{name}" = d."{name}"' for name in layout.rest)
     connection.execute(
-        f"UPDATE store.{layout.table} t SET {assigned} FROM pg_temp.differing d "  # noqa: S608 names are ours
+        f"UPDATE store.{layout.table} t SET {assigned} FROM pg_temp.differing d "
         f"WHERE d.is_known AND {_same_key(layout, 'd')} AND {condition}",
         values,
     )
     names = _listed(layout.names)
     connection.execute(
-        f"INSERT INTO store.{layout.table} ({names}) SELECT {names} FROM pg_temp.differing WHERE NOT is_known"  # noqa: S608
+        f"INSERT INTO store.{layout.table} ({names}) SELECT {names} FROM pg_temp.differing WHERE NOT is_known"
     )
 
 
 def remove_staged(connection: Any, layout: Layout, within: Span | None) -> int:
     """Take away the rows whose keys are staged; how many there were."""
     condition, values = _within(layout, within)
-    gone = f"DELETE FROM store.{layout.table} t USING pg_temp.stage s WHERE {_same_key(layout, 's')} AND {condition}"  # noqa: S608
+    gone = f"DELETE FROM store.{layout.table} t USING pg_temp.stage s WHERE {_same_key(layout, 's')} AND {condition}"
     return int(connection.execute(gone, values).rowcount)
 
 
@@ -99,11 +99,11 @@ def remove_others(connection: Any, layout: Layout, within: Span | None, *, stage
         Of each its time; a null where the table has none.
     """
     condition, values = _within(layout, within)
-    counted = f"SELECT count(*) FROM store.{layout.table} t WHERE {condition}"  # noqa: S608 names are ours
+    counted = f"SELECT count(*) FROM store.{layout.table} t WHERE {condition}"
     if connection.execute(counted, values).fetchone()[0] == staged:
         return []
     gone = (
-        f"DELETE FROM store.{layout.table} t WHERE {condition} "  # noqa: S608
+        f"DELETE FROM store.{layout.table} t WHERE {condition} "
         f"AND NOT EXISTS (SELECT FROM pg_temp.stage s WHERE {_same_key(layout, 's')}) RETURNING {layout.time or 'NULL'}"
     )
     return [row[0] for row in connection.execute(gone, values)]

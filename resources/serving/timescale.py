@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,11 +10,11 @@ from urllib.parse import urlsplit
 import dagster as dg
 
 from resources.lake import Lake
-from resources.serving.interface import Answer, QueryError, ServingError
+from resources.serving.interface import Answer, Published, QueryError, ServingError
+from resources.serving.roles import READER
 from resources.settings_file import SettingsFileError, section
 
 SCHEMES = ("postgresql", "postgres")
-READER = "bi_reader"
 PUBLISHING = 0x5AA2_7A12  # of two that publish, one waits
 WAITING_S = 60
 CONNECTING_S = 5
@@ -56,16 +57,60 @@ class TimescaleServing(dg.ConfigurableResource["TimescaleServing"]):
         from resources.serving.layout import LAYOUTS
         from resources.serving.loading import publish
         from resources.serving.rollup import catch_up
-        from resources.serving.schema import is_current, prepare
+
+        with self._ready() as connection, _alone(connection):
+            catch_up(connection)
+            done = [publish(connection, lake, LAYOUTS[table]) for table in tables]
+            catch_up(connection)
+        return [each for each in done if each is not None]
+
+    def prepare(self) -> tuple[str, list[str]]:
+        """Make or update schema, views and roles.
+
+        Returns:
+            The server's edition, and what could not be done for want of rights.
+
+        Raises:
+            ServingError: As `publish`.
+        """
+        from resources.serving.edition import edition_of
+        from resources.serving.roles import make_roles
+        from resources.serving.schema import prepare
+
+        prepare(self.url)
+        with self.connected() as connection:
+            return str(edition_of(connection)), make_roles(connection)
+
+    def status(self, lake: Lake) -> tuple[str, list[dict[str, Any]]]:
+        """The server's edition, and of each table which version of the lake's it has taken.
+
+        Raises:
+            ServingError: The server is away, or not prepared yet.
+        """
+        from pipelines.contracts.vocabulary import SERVED
+        from resources.serving.edition import edition_of
+        from resources.serving.schema import is_current
 
         with self.connected() as connection:
+            edition = str(edition_of(connection))
             if not is_current(connection):
-                prepare(self.url)
-            with _alone(connection):
-                catch_up(connection)
-                done = [publish(connection, lake, LAYOUTS[table]) for table in tables]
-                catch_up(connection)
-        return [each for each in done if each is not None]
+                raise ServingError(f"{self.place}: not prepared for this version; run `smartmaint serving prepare`")
+            asked = "SELECT table_name, table_id, version, taken_at FROM store.taken"
+            taken = {row[0]: row[1:] for row in connection.execute(asked)}
+        told = []
+        for table in SERVED:
+            table_id, version, taken_at = taken.get(table, (None, None, None))
+            now = lake.changes(table, None)
+            told.append(
+                {
+                    "table": table,
+                    "lake_version": now.version,
+                    "taken_version": version,
+                    "taken_at": taken_at,
+                    "is_current": (table_id, version) == (now.table_id, now.version),
+                }
+            )
+        return edition, told
 
     def query(self, sql: str) -> Answer:
         """Answer of one SELECT or EXPLAIN, asked in the role `bi_reader`: it sees schema `bi` and writes nothing.
@@ -78,16 +123,32 @@ class TimescaleServing(dg.ConfigurableResource["TimescaleServing"]):
 
         with self.connected() as connection:
             try:
-                connection.execute("SET default_transaction_read_only = on")
-                connection.execute(f"SET search_path = bi; SET ROLE {READER}")
-                cursor = connection.execute(sql, prepare=True)  # prepared: one statement, and no other
-                if cursor.description is None:
-                    raise QueryError("only SELECT and EXPLAIN are answered")
-                return Answer([column.name for column in cursor.description], cursor.fetchall())
-            except psycopg.errors.UndefinedObject as error:
+                with connection.transaction():
+                    connection.execute(
+                        f"SET TRANSACTION READ ONLY; SET LOCAL search_path = bi; SET LOCAL ROLE {READER}"
+                    )
+                    cursor = connection.execute(sql, prepare=True)  # prepared: one statement, and no other
+                    if cursor.description is None:
+                        raise QueryError("only SELECT and EXPLAIN are answered")
+                    rows = [tuple(map(_plain, row)) for row in cursor.fetchall()]
+            except psycopg.errors.InvalidParameterValue as error:  # no such role
                 raise QueryError(f"{_line(error)}; run `smartmaint serving prepare` first") from None
             except psycopg.Error as error:
                 raise QueryError(_line(error)) from None
+        return Answer([column.name for column in cursor.description], rows)
+
+    @contextmanager
+    def _ready(self) -> Iterator[Any]:
+        """A connection to a server whose schema and views are those of this version; made so where they are not."""
+        from resources.serving.schema import is_current, prepare
+
+        with self.connected() as connection:
+            if is_current(connection):
+                yield connection
+                return
+        prepare(self.url)
+        with self.connected() as connection:
+            yield connection
 
     @contextmanager
     def connected(self) -> Iterator[Any]:
@@ -116,6 +177,13 @@ def _alone(connection: Any) -> Iterator[None]:
     finally:
         if not connection.broken:
             connection.execute("SELECT pg_advisory_unlock(%s)", [PUBLISHING])
+
+
+def _plain(value: Any) -> Any:
+    """A sum or mean of whole numbers is a decimal here and a number elsewhere."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() and "." not in str(value) else float(value)
 
 
 def _line(error: Exception) -> str:
