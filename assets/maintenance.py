@@ -11,7 +11,7 @@ from deltalake.exceptions import CommitFailedError
 from pydantic import Field
 
 from assets.partitions import OWNERS
-from pipelines.contracts.vocabulary import SERVED, TABLES
+from pipelines.contracts.vocabulary import TABLES
 from resources.care import CareFile
 from resources.clock import Clock
 from resources.home import Home
@@ -49,7 +49,7 @@ def compaction(config: Due, lake_maintenance: LakeMaintenance, catalog_file: Cat
             continue
         counts = {name: counts[name] + done[name] for name in MERGED}
     if counts["files_merged"]:
-        catalog_file.rebuild(SERVED)
+        catalog_file.rebuild()
     return _told(begun, {"tables": due, "busy": busy, **counts})
 
 

@@ -182,7 +182,7 @@ def sql(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Query the results, read-only; tables as in `select table_name from information_schema.tables`."""
+    """Query the results, read-only; views as in `select * from information_schema.tables where table_schema = 'bi'`."""
     from resources.home import Home
     from resources.serving.duckdb_catalog import Catalog
 

@@ -131,7 +131,7 @@ def catalog(patient: Patient) -> Iterator[Finding]:
     if told is None:
         return
     if patient.mends:
-        patient.catalog.rebuild(SERVED)
+        patient.catalog.rebuild()
     yield Finding("catalog", told, str(patient.home.catalog), "is built anew", patient.mended())
 
 

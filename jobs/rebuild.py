@@ -16,7 +16,6 @@ from jobs.failures import CommandError
 from jobs.lock import hold
 from jobs.running import end_of
 from jobs.runs import Runner, opened
-from pipelines.contracts.vocabulary import SERVED
 from pipelines.importers.parsed import FileError
 from pipelines.register import Register, Source
 from resources.exchange import put_in_place
@@ -105,7 +104,7 @@ def _replaced(home: Home, runner: Runner) -> tuple[Rebuilt, list[str]]:
     put_in_place(new, place)
     for source, batch, zone in rebuilt.moved:
         inbox.note_landing(batch, source=source, zone=zone)
-    Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild(SERVED)  # the old one names files of the old lake
+    Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild()  # the old one names files of the old lake
     try:
         _clear(new)
     except CommandError as error:  # the new lake stands all the same

@@ -15,11 +15,12 @@ from deltalake.schema import PrimitiveType
 
 from pipelines.contracts.enforce import conform, empty
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.vocabulary import SERVED
+from pipelines.contracts.views import VIEWS
 from resources.differences import Shape
 from resources.home import Home
 from resources.lake import Lake
 from resources.serving import duckdb_catalog as module
+from resources.serving import duckdb_views
 from resources.serving.duckdb_catalog import Catalog
 from resources.serving.interface import QueryError
 
@@ -34,18 +35,27 @@ class Published:
         self.home.prepare()
         self.lake = Lake(root=str(self.home.lake))
         self.catalog = Catalog(path=str(self.home.catalog), lake_root=str(self.home.lake))
-        self.catalog.rebuild(SERVED)
+        self.catalog.rebuild()
 
-    def land(self, *values: float, source: str = "a-1", batch: str = "b1", day: int = 0) -> None:
+    def land(
+        self,
+        *values: float | None,
+        source: str = "a-1",
+        batch: str = "b1",
+        day: int = 0,
+        every: timedelta = timedelta(hours=1),
+        quality: str = "good",
+    ) -> None:
+        """Readings of one sensor, one after the other; None: no reading there."""
         seq = self.lake.next_seq("readings", source=source)
         frame = pl.DataFrame(
             {
                 "source": source,
                 "machine_id": f"{source}.m",
                 "sensor": "temperature_c",
-                "recorded_at": [START + timedelta(days=day, hours=hour) for hour in range(len(values))],
+                "recorded_at": [START + timedelta(days=day) + every * number for number in range(len(values))],
                 "value": values,
-                "quality": "good",
+                "quality": quality,
                 "landed_at": START,
                 "batch_id": batch,
                 "batch_seq": seq,
@@ -53,6 +63,7 @@ class Published:
             },
             schema_overrides={"landed_at": pl.Datetime("us", "UTC"), "batch_row": pl.Int64, "batch_seq": pl.Int64},
         )
+        frame = frame.drop_nulls("value")
         rows = conform(frame.cast({"recorded_at": pl.Datetime("us", "UTC")}), CONTRACTS["readings"])
         self.lake.append("readings", rows, source=source, batches={batch: seq})
 
@@ -78,11 +89,37 @@ def files_below(root: Path) -> set[str]:
 # --- answers
 
 
-@pytest.mark.parametrize("table", SERVED)
-def test_every_served_table_has_a_view_that_answers_on_an_empty_home(empty_home, table):
-    answer = empty_home.catalog.query(f"SELECT * FROM {table}")
-    assert answer.columns == list(CONTRACTS[table].columns)
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_that_is_described_answers_on_an_empty_home(empty_home, view):
+    answer = empty_home.catalog.query(f"SELECT * FROM {view}")
+    assert answer.columns == [column.name for column in VIEWS[view].columns]
     assert answer.rows == []
+
+
+def test_no_other_view_is_seen(empty_home):
+    seen = empty_home.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'bi'")
+    assert {name for (name,) in seen} == set(VIEWS)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_column_has_the_type_of_its_description(empty_home, view):
+    answer = empty_home.rows(f"SELECT column_name, column_type FROM (DESCRIBE {view})")
+    example = pl.DataFrame(schema={column.name: column.dtype for column in VIEWS[view].columns})  # noqa: F841 see below
+    assert answer == duckdb.sql("SELECT column_name, column_type FROM (DESCRIBE example)").fetchall()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_and_column_says_what_it_means(empty_home, view):
+    [(about,)] = empty_home.rows(
+        f"SELECT comment FROM duckdb_views() WHERE schema_name = 'bi' AND view_name = '{view}'"
+    )
+    told = dict(
+        empty_home.rows(
+            f"SELECT column_name, comment FROM duckdb_columns() WHERE schema_name = 'bi' AND table_name = '{view}'"
+        )
+    )
+    assert about == VIEWS[view].about
+    assert told == {column.name: column.comment for column in VIEWS[view].columns}
 
 
 def test_known_truth_has_no_view(empty_home):
@@ -103,7 +140,7 @@ def test_rows_are_seen_after_the_next_rebuild_with_source_and_day_of_their_types
     published.land(1.5, 2.5, source="a-1")
     published.land(3.5, source="b2", batch="b2", day=1)
     assert published.rows("SELECT * FROM readings") == []
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert published.rows("SELECT source, day, value FROM readings ORDER BY value") == [
         ("a-1", date(2026, 1, 5), 1.5),
         ("a-1", date(2026, 1, 5), 2.5),
@@ -114,7 +151,7 @@ def test_rows_are_seen_after_the_next_rebuild_with_source_and_day_of_their_types
 def test_times_are_answered_in_utc_wherever_the_reader_is(published, monkeypatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     published.land(1.0)
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     [(at, text)] = published.rows("SELECT recorded_at, recorded_at::VARCHAR FROM readings")
     assert (at, at.utcoffset(), text) == (START, timedelta(0), "2026-01-05 00:00:00+00")
 
@@ -122,14 +159,14 @@ def test_times_are_answered_in_utc_wherever_the_reader_is(published, monkeypatch
 def test_of_a_corrected_reading_the_newest_version_alone_is_seen(published):
     published.land(1.0, 2.0, 3.0, batch="b1")
     published.land(9.0, batch="b2")
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert published.lake.count("readings") == 4
     assert published.rows("SELECT value FROM readings ORDER BY recorded_at") == [(9.0,), (2.0,), (3.0,)]
 
 
 def test_a_view_shows_one_version_whole_while_the_lake_moves_on(published):
     published.land(1.0)
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     published.land(2.0, 3.0, batch="b2")
     assert published.rows("SELECT count(*) FROM readings") == [(1,)]
 
@@ -142,24 +179,68 @@ def test_a_table_without_source_days_is_served_too(published):
     rows = frame.cast(dict(empty(CONTRACTS["machines"]).schema))
     taken = published.lake.take(["readings"], source="a-1", consumer="machines")
     published.lake.replace("machines", rows, source="a-1", taken=taken, shape=Shape(("machine_id",), None, ()))
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert published.rows("SELECT source, machine_class, len(failure_modes) FROM bi.machines") == [("a-1", "pump", 0)]
 
 
-def test_a_column_that_a_table_got_later_is_null_in_older_rows(published):
+def test_a_column_that_the_description_got_later_is_null_in_rows_of_older_files(published):
     published.land(1.5)
-    published.catalog.rebuild(SERVED)
+    delta = DeltaTable(published.lake.uri("readings"))
+    [file] = delta.file_uris()
+    pl.read_parquet(file).drop("quality").write_parquet(file)
+    published.catalog.rebuild()
+    assert published.rows("SELECT value, quality FROM readings") == [(1.5, None)]
+
+
+def test_a_column_that_the_table_alone_has_is_not_seen(published):
+    """A view has the same columns in every database, and nobody has said what this one means."""
+    published.land(1.5)
     delta = DeltaTable(published.lake.uri("readings"))
     delta.alter.add_columns([Field("sender", PrimitiveType("string"), nullable=True)])
-    published.catalog.rebuild(SERVED)
-    assert published.rows("SELECT value, sender FROM readings") == [(1.5, None)]
+    published.catalog.rebuild()
+    assert published.catalog.query("SELECT * FROM readings").columns == list(CONTRACTS["readings"].columns)
+
+
+# --- views made of readings
+
+
+def test_an_hour_of_a_sensor_counts_the_current_readings_that_are_not_bad(published):
+    published.land(1.0, 5.0, 3.0, every=timedelta(minutes=20))
+    published.land(2.0, batch="b2")  # corrects the first
+    published.land(None, None, 9.0, every=timedelta(minutes=20), batch="b3", quality="bad")  # corrects the last
+    published.land(None, None, None, 7.0, every=timedelta(minutes=20), batch="b4")
+    published.catalog.rebuild()
+    assert published.rows("SELECT * EXCLUDE std FROM readings_hourly ORDER BY hour") == [
+        ("a-1", "a-1.m", "temperature_c", START, 2, 3.5, 2.0, 5.0, 5.0),
+        ("a-1", "a-1.m", "temperature_c", START + timedelta(hours=1), 1, 7.0, 7.0, 7.0, 7.0),
+    ]
+    assert published.rows("SELECT round(std, 6) FROM readings_hourly ORDER BY hour") == [(2.12132,), (None,)]
+
+
+def test_hours_are_those_of_utc_whatever_zone_a_client_has(published):
+    published.land(1.0)
+    published.catalog.rebuild()
+    with duckdb.connect(published.catalog.path, read_only=True) as client:
+        client.execute("SET TimeZone = 'Asia/Kolkata'")  # half an hour off
+        [(hour,)] = client.execute("SELECT hour FROM bi.readings_hourly").fetchall()
+    assert hour == START
+
+
+def test_the_latest_reading_is_the_newest_moment_in_its_current_version_whatever_its_quality(published):
+    published.land(1.0, 2.0)
+    published.land(None, 4.0, batch="b2", quality="bad")  # corrects the newest
+    published.land(8.0, batch="b3")  # landed last, measured before
+    published.catalog.rebuild()
+    assert published.rows("SELECT * FROM latest_reading") == [
+        ("a-1", "a-1.m", "temperature_c", START + timedelta(hours=1), 4.0, "bad", START)
+    ]
 
 
 @pytest.mark.parametrize("place", ["my plant", "Anlage Öl", "it's $home", "a#b{c}"])
 def test_a_catalog_may_lie_in_a_folder_of_any_language(tmp_path, place):
     published = Published(tmp_path / place)
     published.land(1.0)
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert published.rows("SELECT value FROM readings") == [(1.0,)]
 
 
@@ -259,11 +340,11 @@ def test_without_a_catalog_the_error_says_what_to_do_first(tmp_path):
 
 def test_a_reader_in_mid_query_is_undisturbed_by_a_rebuild_and_the_next_one_sees_the_new_rows(published):
     published.land(1.0)
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     with duckdb.connect(published.catalog.path, read_only=True) as reader:
         assert reader.execute("SELECT count(*) FROM bi.readings").fetchall() == [(1,)]
         published.land(2.0, 3.0, batch="b2", day=1)
-        published.catalog.rebuild(SERVED)
+        published.catalog.rebuild()
         assert reader.execute("SELECT count(*) FROM bi.readings").fetchall() == [(1,)]
         assert published.rows("SELECT count(*) FROM readings") == [(3,)]
 
@@ -288,7 +369,7 @@ def test_readers_beside_rebuilds_see_ever_newer_versions_and_no_error(published)
         try:
             for number in range(3):
                 published.land(float(number), batch=f"b{number}", day=number)
-                published.catalog.rebuild(SERVED)
+                published.catalog.rebuild()
         finally:
             over.set()
         for reader in readers:
@@ -300,26 +381,27 @@ def test_readers_beside_rebuilds_see_ever_newer_versions_and_no_error(published)
 def test_of_two_rebuilds_at_once_the_one_that_looked_at_the_lake_last_is_seen(published, monkeypatch):
     rivals = []
 
-    def view(table: str, lake: Lake) -> str:
-        sql = original(table, lake)
+    def statements(lake: Lake) -> list[str]:
+        told = list(original(lake))
         if not rivals:  # the lake was looked at: meanwhile another run lands and rebuilds
             published.land(1.0)
-            rivals.append(threading.Thread(target=published.catalog.rebuild, args=[SERVED]))
+            rivals.append(threading.Thread(target=published.catalog.rebuild))
             rivals[0].start()
             rivals[0].join(timeout=2.0)
-        return sql
+        return told
 
-    original = module._view
-    monkeypatch.setattr(module, "_view", view)
-    published.catalog.rebuild(SERVED)
+    original = duckdb_views.statements
+    monkeypatch.setattr(duckdb_views, "statements", statements)
+    published.catalog.rebuild()
     rivals[0].join()
     assert published.rows("SELECT count(*) FROM readings") == [(1,)]
 
 
 def test_what_was_current_in_the_oldest_catalog_still_read_by_is_known(published):
     first = published.catalog.read_since(datetime.now(UTC))
-    published.catalog.rebuild(SERVED)
-    second = max(published.catalog._published())
+    published.catalog.rebuild()
+    with duckdb.connect() as connection:
+        second = max(published.catalog._published(connection))
     assert first is not None
     assert first < second
     assert published.catalog.read_since(datetime.now(UTC)) == first  # its queries may be under way
@@ -334,23 +416,23 @@ def test_a_catalog_of_an_older_version_was_published_when_its_file_was_written(p
         connection.execute("CREATE SCHEMA bi")
     written = datetime.fromtimestamp(Path(published.catalog.path).stat().st_mtime, UTC)
     assert published.catalog.read_since(datetime.now(UTC)) == written
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
 
 
 def test_a_broken_catalog_is_replaced_by_the_next_rebuild(published):
     Path(published.catalog.path).write_bytes(b"not a database")
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert published.rows("SELECT count(*) FROM readings") == [(0,)]
 
 
 def test_a_rebuild_leaves_nothing_beside_the_catalog(published):
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert [path.name for path in published.home.root.glob("catalog.duckdb*")] == ["catalog.duckdb"]
 
 
 def test_a_rebuild_that_was_killed_is_not_in_the_way_of_the_next(published):
     for name in (f"{os.getpid()}.part", "4000000.part", "4000000.part.wal"):
         Path(f"{published.catalog.path}.{name}").write_bytes(b"half")
-    published.catalog.rebuild(SERVED)
+    published.catalog.rebuild()
     assert [path.name for path in published.home.root.glob("catalog.duckdb*")] == ["catalog.duckdb"]
     assert published.rows("SELECT count(*) FROM readings") == [(0,)]

@@ -28,7 +28,6 @@ from jobs.findings import Finding
 from jobs.lock import hold, holder, sign
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.vocabulary import SERVED
 from resources.home import Home
 from resources.lake import Lake
 from resources.serving.duckdb_catalog import Catalog
@@ -72,7 +71,7 @@ def land(home: Home, *, landed_at: datetime) -> Lake:
 
 def publish(home: Home) -> Catalog:
     catalog = Catalog(path=str(home.catalog), lake_root=str(home.lake))
-    catalog.rebuild(SERVED)
+    catalog.rebuild()
     return catalog
 
 
@@ -235,7 +234,7 @@ def test_a_catalog_that_does_not_show_the_lake_is_built_anew(home, fault):
     elif fault == "broken":
         home.catalog.write_bytes(b"no database")
     elif fault == "moved":
-        catalog.rebuild(SERVED)
+        catalog.rebuild()
         shutil.move(home.root, home.root.with_name("other"))
         home = Home(home.root.with_name("other"))
         home.prepare()

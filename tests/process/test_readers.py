@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 from homes import START, Plant
 
-from pipelines.contracts.vocabulary import SERVED, TABLES
-from resources import catalog as catalog_module
+from pipelines.contracts.vocabulary import TABLES
 from resources.lake_maintenance import LakeMaintenance
+from resources.serving import duckdb_catalog as catalog_module
 from resources.serving.duckdb_catalog import Catalog
 
 pytestmark = pytest.mark.process
@@ -135,7 +135,7 @@ def test_four_readers_see_no_error_no_duplicate_and_no_missing_row(tmp_path, mon
     monkeypatch.setattr(catalog_module, "LONGEST_QUERY", GRACE / 4)
     with dg.DagsterInstance.ephemeral() as instance:
         plant = Plant(tmp_path / "home", instance)
-        Catalog(path=str(plant.home.catalog), lake_root=str(plant.home.lake)).rebuild(SERVED)
+        Catalog(path=str(plant.home.catalog), lake_root=str(plant.home.lake)).rebuild()
         with readers(plant.home.root) as seen:
             done = live(plant, seconds=seconds)
     with capsys.disabled():
