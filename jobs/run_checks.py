@@ -9,29 +9,35 @@ import yaml  # type: ignore[import-untyped]
 
 from jobs.findings import Finding, Patient
 from jobs.lock import holder
+from resources.dagster_storage import DRIVER, StorageError, is_switched, storages
 from resources.processes import is_alive
-from resources.settings import REPOSITORY, postgres_addresses
+from resources.settings import REPOSITORY
+from resources.settings_file import SettingsFileError
 from sensors.landing import UNFINISHED
 
 BEAT_S = 60.0  # a daemon beats every 30 s
 START_S = 180.0  # a run that has no process by then will not get one; run monitoring gives up after 120 s
-DRIVER = "postgresql+psycopg2"
-"""A bare `postgresql://` picks psycopg 3, with which runs stay queued for ever and notifications fail."""
 
 
 def storage(patient: Patient) -> Iterator[Finding]:
     """Whether Dagster's storage opens, by a driver that works."""
     where = str(patient.home.root / "dagster.yaml")
+    try:
+        storages(patient.home.root)
+        if is_switched(patient.home.root):
+            told = "names another storage than Dagster was last started with"
+            yield Finding("storage", told, str(patient.home.settings), "any command but this one takes it", "note")
+    except SettingsFileError:  # told by another check
+        return
+    except StorageError as error:
+        yield Finding("storage", str(error), str(patient.home.settings), "mend it: no command works until then")
+        return
     if patient.instance is None:
         yield Finding("storage", "Dagster's storage cannot be opened", where, "see that its server runs; then again")
     for path in (REPOSITORY / "dagster.yaml", patient.home.root / "dagster.yaml"):
         if path.exists() and any(_names_bare_driver(yaml.safe_load(path.read_text()))):
             told = "names a PostgreSQL address whose driver leaves runs queued for ever"
             yield Finding("storage", told, str(path), f"begin it with {DRIVER}://, or set scheme: {DRIVER}")
-    for name, scheme in postgres_addresses().items():
-        if scheme != DRIVER:
-            told = f"holds a PostgreSQL address that begins with {scheme}://"
-            yield Finding("storage", told, f"environment variable {name}", f"for Dagster begin it with {DRIVER}://")
 
 
 def daemon(patient: Patient) -> Iterator[Finding]:

@@ -363,12 +363,19 @@ def test_a_postgresql_address_that_leaves_the_driver_to_chance_is_told_without_i
     assert "secret" not in str(found(home))
 
 
-def test_an_address_in_the_environment_is_told_by_the_name_of_its_variable(home, monkeypatch):
+def test_a_home_on_postgres_without_an_address_that_works_is_told_by_the_name_of_its_variable(home, monkeypatch):
+    home.settings.write_text('[dagster]\nstorage = "postgres"\n')
+    for address in ("", "postgresql://u:secret@h/d"):
+        monkeypatch.setenv("SMARTMAINT_DAGSTER_STORAGE", address)
+        (finding,) = found(home)
+        assert (finding.check, finding.where) == ("storage", str(home.settings))
+        assert "SMARTMAINT_DAGSTER_STORAGE" in finding.what
+        assert "secret" not in str(finding)
+
+
+def test_an_address_of_something_else_is_not_the_doctor_s_business(home, monkeypatch):
     monkeypatch.setenv("PLANT_DB", "postgresql://u:secret@h/d")
-    monkeypatch.setenv("OTHER_DB", "postgresql+psycopg2://u:secret@h/d")
-    (finding,) = found(home)
-    assert (finding.check, finding.where) == ("storage", "environment variable PLANT_DB")
-    assert "secret" not in str(finding)
+    assert found(home) == []
 
 
 # --- one daemon a home
