@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
 
+from assets.partitions import SOURCES
 from jobs.findings import Finding, Patient
 from jobs.lock import holder
 from resources.dagster_storage import DRIVER, StorageError, is_switched, storages
@@ -52,6 +53,18 @@ def daemon(patient: Patient) -> Iterator[Finding]:
         told = f"a daemon that smartmaint did not start was alive {beat:.0f} s ago"
         remedy = "end it, or leave it: two change nothing twice, but work twice"
         yield Finding("daemon", told, str(patient.home.root), remedy, "note")
+
+
+def sources(patient: Patient) -> Iterator[Finding]:
+    """Whether Dagster knows every source that landed: in a new or lost history it would never look at them again."""
+    if patient.instance is None:
+        return
+    name = SOURCES.name or ""
+    for source in sorted({*patient.inbox.archived_sources()} - {*patient.instance.get_dynamic_partitions(name)}):
+        if patient.mends:
+            patient.instance.add_dynamic_partitions(name, [source])
+        told = "has landed files, and is no partition in Dagster's history"
+        yield Finding("sources", told, f"source {source}", "is made known to it", patient.mended())
 
 
 def orphan_runs(patient: Patient) -> Iterator[Finding]:

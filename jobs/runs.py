@@ -17,6 +17,7 @@ from jobs.lock import holder
 from resources.clock import Clock
 from resources.dagster_storage import StorageError, is_switched, told_lost
 from resources.home import Home
+from resources.inbox import Inbox
 from resources.keeping import alone
 from sensors.landing import UNFINISHED
 
@@ -56,8 +57,9 @@ class Runner:
         return Runner(self._home, self._instance, at=moment)
 
     def sources(self) -> list[str]:
-        """Sources that ever landed a file."""
-        return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
+        """Sources that ever landed a file, also where Dagster's history began after that."""
+        archived = Inbox(root=str(self._home.root)).archived_sources()
+        return sorted({*archived, *self._instance.get_dynamic_partitions(SOURCES.name or "")})
 
     def unfinished(self) -> list[str]:
         """Runs that wait or go on."""

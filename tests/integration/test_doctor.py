@@ -343,6 +343,17 @@ def test_a_slot_of_a_run_in_flight_stays_held(home, instance):
     assert instance.event_log_storage.get_concurrency_info("plan").active_slot_count == 1
 
 
+# --- a new history
+
+
+def test_a_source_that_landed_before_the_history_began_is_made_known_to_dagster(home, instance):
+    (home.root / "archive" / "line").mkdir(parents=True)
+    assert states(home) == [("sources", "open")]
+    assert states(home, mend=True) == [("sources", "mended")]
+    assert instance.get_dynamic_partitions("sources") == ["line"]
+    assert found(home) == []
+
+
 # --- storage
 
 
