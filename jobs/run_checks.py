@@ -1,11 +1,14 @@
 """What can be wrong with Dagster's side of a home: its storage, its daemon, its runs."""
 
+import json
+import platform
 from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from assets.partitions import SOURCES
 from jobs.findings import Finding, Patient
@@ -102,11 +105,19 @@ def _orphaned(patient: Patient, instance: dg.DagsterInstance, record: dg.RunReco
     if run.status == dg.DagsterRunStatus.QUEUED:
         nobody = not patient.starts and holder(patient.home.root) is None and _beats(patient) is None
         return "no daemon is there to start it" if nobody and waited > START_S else None
+    if _is_elsewhere(run):
+        return None
     worker = _worker(instance, run.run_id)
     if worker is not None:
         pid, at = worker
         return None if is_alive(pid, since=at) else f"its process {pid} is gone"
     return f"it has had no process for {waited:.0f} s" if waited > START_S else None
+
+
+def _is_elsewhere(run: dg.DagsterRun) -> bool:
+    """Whether its process is on another machine, or in another container: what lives there cannot be told here."""
+    host = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("host")
+    return host not in (None, "localhost", "127.0.0.1", platform.node())
 
 
 def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -294,6 +295,14 @@ def test_a_run_whose_process_is_gone_is_ended(home, instance, before, after):
     assert states(home, mend=True) == [("orphan_runs", "mended")]
     assert status(instance, run_id) == after
     assert found(home) == []
+
+
+def test_of_a_run_in_another_container_nothing_is_said_whatever_its_number(home, instance):
+    for host, states_there in (("code", []), (platform.node(), [("orphan_runs", "mended")])):
+        run_id = started(instance, pid=DEAD)
+        instance.add_run_tags(run_id, {".dagster/grpc_info": json.dumps({"host": host, "port": 4000})})
+        assert states(home, mend=True) == states_there
+        instance.delete_run(run_id)
 
 
 @pytest.mark.usefixtures("patient_for_nothing")
