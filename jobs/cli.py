@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from jobs.options import HomeOption, JsonOption
 from jobs.options import home_root as _root
 from jobs.options import stated as _stated
 from jobs.output import OUT, print_json, print_table, say_error
+
+if TYPE_CHECKING:
+    from jobs.findings import Finding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(quarantine.app, name="quarantine")
@@ -216,13 +219,29 @@ def doctor(
 
     with _stated():
         findings = examine(_root(home), mend=mend)
+    _print_findings(findings, as_json)
+    if any(finding.state == "open" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def prepare(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Make the home ready and mend it, for a Dagster whose parts somebody else starts: what `up` does first."""
+    from jobs.doctor import examine
+    from resources.home import Home
+
+    with _stated():
+        Home(_root(home)).prepare(warm_workers=0)  # the daemon's, and so out of sight of who works elsewhere
+        findings = examine(_root(home), mend=True, starts=True)
+    _print_findings(findings, as_json)
+
+
+def _print_findings(findings: "list[Finding]", as_json: bool) -> None:
     if as_json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         rows = [(each.state, each.check, each.what, each.where, each.remedy) for each in findings]
         print_table("findings", ["", "check", "found", "where", "remedy"], rows)
-    if any(finding.state == "open" for finding in findings):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -9,12 +9,13 @@ import dagster as dg
 from jobs.failures import CommandError
 from jobs.findings import Check, Finding, Patient
 from jobs.home_checks import catalog, clock, declarations, disk, inbox, quarantine, tables, temporary_files
-from jobs.run_checks import daemon, held_slots, orphan_runs, storage
+from jobs.run_checks import daemon, held_slots, orphan_runs, sources, storage
 from resources.home import Home
 
 CHECKS: Sequence[Check] = (
     storage,
     daemon,
+    sources,
     orphan_runs,
     held_slots,
     temporary_files,

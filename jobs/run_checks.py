@@ -1,37 +1,47 @@
 """What can be wrong with Dagster's side of a home: its storage, its daemon, its runs."""
 
+import json
+import platform
 from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
+from assets.partitions import SOURCES
 from jobs.findings import Finding, Patient
 from jobs.lock import holder
+from resources.dagster_storage import DRIVER, StorageError, is_switched, storages
 from resources.processes import is_alive
-from resources.settings import REPOSITORY, postgres_addresses
+from resources.settings import REPOSITORY
+from resources.settings_file import SettingsFileError
 from sensors.landing import UNFINISHED
 
 BEAT_S = 60.0  # a daemon beats every 30 s
 START_S = 180.0  # a run that has no process by then will not get one; run monitoring gives up after 120 s
-DRIVER = "postgresql+psycopg2"
-"""A bare `postgresql://` picks psycopg 3, with which runs stay queued for ever and notifications fail."""
 
 
 def storage(patient: Patient) -> Iterator[Finding]:
     """Whether Dagster's storage opens, by a driver that works."""
     where = str(patient.home.root / "dagster.yaml")
+    try:
+        storages(patient.home.root)
+        if is_switched(patient.home.root):
+            told = "names another storage than Dagster was last started with"
+            yield Finding("storage", told, str(patient.home.settings), "any command but this one takes it", "note")
+    except SettingsFileError:  # told by another check
+        return
+    except StorageError as error:
+        yield Finding("storage", str(error), str(patient.home.settings), "mend it: no command works until then")
+        return
     if patient.instance is None:
         yield Finding("storage", "Dagster's storage cannot be opened", where, "see that its server runs; then again")
     for path in (REPOSITORY / "dagster.yaml", patient.home.root / "dagster.yaml"):
         if path.exists() and any(_names_bare_driver(yaml.safe_load(path.read_text()))):
             told = "names a PostgreSQL address whose driver leaves runs queued for ever"
             yield Finding("storage", told, str(path), f"begin it with {DRIVER}://, or set scheme: {DRIVER}")
-    for name, scheme in postgres_addresses().items():
-        if scheme != DRIVER:
-            told = f"holds a PostgreSQL address that begins with {scheme}://"
-            yield Finding("storage", told, f"environment variable {name}", f"for Dagster begin it with {DRIVER}://")
 
 
 def daemon(patient: Patient) -> Iterator[Finding]:
@@ -46,6 +56,18 @@ def daemon(patient: Patient) -> Iterator[Finding]:
         told = f"a daemon that smartmaint did not start was alive {beat:.0f} s ago"
         remedy = "end it, or leave it: two change nothing twice, but work twice"
         yield Finding("daemon", told, str(patient.home.root), remedy, "note")
+
+
+def sources(patient: Patient) -> Iterator[Finding]:
+    """Whether Dagster knows every source that landed: in a new or lost history it would never look at them again."""
+    if patient.instance is None:
+        return
+    name = SOURCES.name or ""
+    for source in sorted({*patient.inbox.archived_sources()} - {*patient.instance.get_dynamic_partitions(name)}):
+        if patient.mends:
+            patient.instance.add_dynamic_partitions(name, [source])
+        told = "has landed files, and is no partition in Dagster's history"
+        yield Finding("sources", told, f"source {source}", "is made known to it", patient.mended())
 
 
 def orphan_runs(patient: Patient) -> Iterator[Finding]:
@@ -83,11 +105,19 @@ def _orphaned(patient: Patient, instance: dg.DagsterInstance, record: dg.RunReco
     if run.status == dg.DagsterRunStatus.QUEUED:
         nobody = not patient.starts and holder(patient.home.root) is None and _beats(patient) is None
         return "no daemon is there to start it" if nobody and waited > START_S else None
+    if _is_elsewhere(run):
+        return None
     worker = _worker(instance, run.run_id)
     if worker is not None:
         pid, at = worker
         return None if is_alive(pid, since=at) else f"its process {pid} is gone"
     return f"it has had no process for {waited:.0f} s" if waited > START_S else None
+
+
+def _is_elsewhere(run: dg.DagsterRun) -> bool:
+    """Whether its process is on another machine, or in another container: what lives there cannot be told here."""
+    host = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("host")
+    return host not in (None, "localhost", "127.0.0.1", platform.node())
 
 
 def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:

@@ -14,8 +14,11 @@ from assets.publishing import KEYS
 from jobs.definitions import build_definitions
 from jobs.disk import told_full
 from jobs.failures import CommandError
+from jobs.lock import holder
 from resources.clock import Clock
+from resources.dagster_storage import StorageError, is_switched, told_lost
 from resources.home import Home
+from resources.inbox import Inbox
 from resources.keeping import alone
 from sensors.landing import UNFINISHED
 
@@ -55,8 +58,9 @@ class Runner:
         return Runner(self._home, self._instance, at=moment)
 
     def sources(self) -> list[str]:
-        """Sources that ever landed a file."""
-        return sorted(self._instance.get_dynamic_partitions(SOURCES.name or ""))
+        """Sources that ever landed a file, also where Dagster's history began after that."""
+        archived = Inbox(root=str(self._home.root)).archived_sources()
+        return sorted({*archived, *self._instance.get_dynamic_partitions(SOURCES.name or "")})
 
     def unfinished(self) -> list[str]:
         """Runs that wait or go on."""
@@ -124,9 +128,12 @@ def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
     """A runner on a home, prepared first.
 
     Raises:
-        CommandError: The disk is full.
+        CommandError: The disk is full, or `up` works with another storage than is wanted now.
+        StorageError: Dagster's PostgreSQL cannot be reached, or went away.
     """
     home = Home(root)
+    if is_switched(root) and holder(root) is not None:  # half of the history here, half there
+        raise CommandError(f"{home.settings} names another storage than smartmaint up works with: stop that first")
     try:
         home.prepare()
         with alone(root):  # of two that make Dagster's storage at once, one would fail
@@ -136,6 +143,8 @@ def opened(root: Path, *, at: str = "") -> Iterator[Runner]:
     except Exception as error:
         if full := told_full(error, root):
             raise CommandError(full) from None
+        if lost := told_lost(error, root):
+            raise StorageError(lost) from None
         raise
 
 

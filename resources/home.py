@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipelines.contracts.vocabulary import TABLES
 from pipelines.failures import StatedError
+from resources.dagster_storage import storages
 from resources.keeping import alone
 from resources.lake import Lake
 from resources.settings import REPOSITORY
@@ -135,6 +136,7 @@ class Home:
 
         Raises:
             HomeError: Not a folder we may write to, or made by another version.
+            StorageError, SettingsFileError: `settings.toml` does not say where Dagster keeps its history.
         """
         if found := UNUSABLE.search(str(self.root)):
             raise HomeError(
@@ -159,7 +161,7 @@ class Home:
         mark = self._mark
         if not mark.exists():
             names = {path.name for path in self.root.iterdir() if not path.name.startswith(f".{mark.name}.")}
-            strangers = names - {"landing", "lake", "models", "lost+found", ".DS_Store"}
+            strangers = names - {"landing", "lake", "models", "settings.toml", "lost+found", ".DS_Store"}
             if strangers:
                 raise HomeError(
                     f"{self.root} is not empty and no home: it holds {sorted(strangers)[:3]}; choose another"
@@ -197,7 +199,8 @@ def render_dagster_yaml(root: Path, *, warm_workers: int = 0) -> str:
     """The template `dagster.yaml` with absolute paths: a relative one would silently start a second instance."""
     template = string.Template((REPOSITORY / "dagster.yaml").read_text())
     quoted = json.dumps(str(root), ensure_ascii=False)[1:-1]
-    return template.substitute(LAUNCHING, home=quoted, **(_warm_launching(warm_workers) if warm_workers else {}))
+    launching = {**LAUNCHING, **(_warm_launching(warm_workers) if warm_workers else {})}
+    return template.substitute(launching, home=quoted, **storages(root))
 
 
 def _warm_launching(workers: int) -> dict[str, str]:

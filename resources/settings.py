@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DAGSTER_STORAGE = "SMARTMAINT_DAGSTER_STORAGE"
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,9 @@ def from_environment() -> Settings:
     return Settings(Path(home).expanduser().resolve(), os.environ.get("SMARTMAINT_SERVING_URL", ""))
 
 
-def postgres_addresses() -> dict[str, str]:
-    """Scheme of every PostgreSQL address in the environment, by the name of its variable. The address is a secret."""
-    schemes = {name: value.partition("://")[0] for name, value in os.environ.items() if "://" in value}
-    return {name: scheme for name, scheme in sorted(schemes.items()) if scheme.startswith("postgres")}
+def dagster_storage() -> str:
+    """Address of Dagster's PostgreSQL, a secret; empty where none is set."""
+    return os.environ.get(DAGSTER_STORAGE, "")
 
 
 def for_child(home: Path) -> dict[str, str]:

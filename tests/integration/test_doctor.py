@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -295,6 +296,14 @@ def test_a_run_whose_process_is_gone_is_ended(home, instance, before, after):
     assert found(home) == []
 
 
+def test_of_a_run_in_another_container_nothing_is_said_whatever_its_number(home, instance):
+    for host, states_there in (("code", []), (platform.node(), [("orphan_runs", "mended")])):
+        run_id = started(instance, pid=DEAD)
+        instance.add_run_tags(run_id, {".dagster/grpc_info": json.dumps({"host": host, "port": 4000})})
+        assert states(home, mend=True) == states_there
+        instance.delete_run(run_id)
+
+
 @pytest.mark.usefixtures("patient_for_nothing")
 def test_a_run_whose_process_lives_is_left_alone(home, instance):
     run_id = started(instance, pid=os.getpid())
@@ -342,6 +351,17 @@ def test_a_slot_of_a_run_in_flight_stays_held(home, instance):
     assert instance.event_log_storage.get_concurrency_info("plan").active_slot_count == 1
 
 
+# --- a new history
+
+
+def test_a_source_that_landed_before_the_history_began_is_made_known_to_dagster(home, instance):
+    (home.root / "archive" / "line").mkdir(parents=True)
+    assert states(home) == [("sources", "open")]
+    assert states(home, mend=True) == [("sources", "mended")]
+    assert instance.get_dynamic_partitions("sources") == ["line"]
+    assert found(home) == []
+
+
 # --- storage
 
 
@@ -362,12 +382,19 @@ def test_a_postgresql_address_that_leaves_the_driver_to_chance_is_told_without_i
     assert "secret" not in str(found(home))
 
 
-def test_an_address_in_the_environment_is_told_by_the_name_of_its_variable(home, monkeypatch):
+def test_a_home_on_postgres_without_an_address_that_works_is_told_by_the_name_of_its_variable(home, monkeypatch):
+    home.settings.write_text('[dagster]\nstorage = "postgres"\n')
+    for address in ("", "postgresql://u:secret@h/d"):
+        monkeypatch.setenv("SMARTMAINT_DAGSTER_STORAGE", address)
+        (finding,) = found(home)
+        assert (finding.check, finding.where) == ("storage", str(home.settings))
+        assert "SMARTMAINT_DAGSTER_STORAGE" in finding.what
+        assert "secret" not in str(finding)
+
+
+def test_an_address_of_something_else_is_not_the_doctor_s_business(home, monkeypatch):
     monkeypatch.setenv("PLANT_DB", "postgresql://u:secret@h/d")
-    monkeypatch.setenv("OTHER_DB", "postgresql+psycopg2://u:secret@h/d")
-    (finding,) = found(home)
-    assert (finding.check, finding.where) == ("storage", "environment variable PLANT_DB")
-    assert "secret" not in str(finding)
+    assert found(home) == []
 
 
 # --- one daemon a home
