@@ -8,6 +8,7 @@ import polars as pl
 from jobs.bench_growth import growth
 from jobs.bench_latency import latency
 from jobs.bench_row import median_seconds, row
+from jobs.bench_serving import load_speed, query_speed
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.machines import MACHINES
 from pipelines.features.windows import window_features
@@ -39,8 +40,8 @@ def windows() -> list[dict[str, Any]]:
 
 
 BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
-LONG = ("latency", "growth")
-"""Those that take many minutes unless told to be short: run only when named."""
+LONG = ("latency", "growth", "load", "query")
+"""Those that take minutes, or need a server: run only when named."""
 
 
 def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[dict[str, Any]]:
@@ -55,4 +56,8 @@ def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[
         return latency(seconds=seconds)
     if name == "growth":
         return growth(batches=batches)
+    if name == "load":
+        return load_speed()
+    if name == "query":
+        return query_speed()
     return BENCHES[name]()

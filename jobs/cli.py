@@ -246,14 +246,14 @@ def _print_findings(findings: "list[Finding]", as_json: bool) -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency, growth.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One only: windows, latency, growth, load, query.")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=10.0, help=r"Of latency: how long each feed lasts.  \[default: 300]")
     ] = None,
     batches: Annotated[int | None, typer.Option(min=12, help=r"Of growth: how many land.  \[default: 1000]")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Speed as a ratio to a baseline of the same run; latency and growth take half an hour, and run when named."""
+    """Speed as a ratio to a baseline of the same run; the others run when named."""
     from jobs.bench import BENCHES, LONG, run_bench
 
     if name is not None and name not in (*BENCHES, *LONG):

@@ -33,10 +33,12 @@ def with_ids(connection: Any, layout: Layout, rows: pl.DataFrame) -> pl.DataFram
 
 
 def _ids(connection: Any, dictionary: str, rows: pl.DataFrame, column: str) -> pl.Series:
+    """Of each row the id of its text; null where there is none."""
     table, number, text = BOOKS.get(dictionary, WORDS)
-    wanted = rows[column].unique().drop_nulls().sort()
+    coded = rows[column].to_arrow().dictionary_encode()
+    wanted = coded.dictionary.to_pylist()
     known = _known(connection, table, number, text, wanted)
-    missing = [name for name in wanted if name not in known]
+    missing = sorted(name for name in wanted if name not in known)
     if missing and dictionary == "machines":
         of = dict(rows.select("machine_id", "source").unique().rows())
         _insert(connection, "machine_names (machine_id, source)", [(name, of[name]) for name in missing])
@@ -44,12 +46,13 @@ def _ids(connection: Any, dictionary: str, rows: pl.DataFrame, column: str) -> p
         _insert(connection, f"{table} ({text})", [(name,) for name in missing])
     if missing:
         known |= _known(connection, table, number, text, missing)
-    return rows[column].replace_strict(list(known), list(known.values()), default=None, return_dtype=pl.Int32)
+    numbers = pl.Series([known[name] for name in wanted], dtype=pl.Int32)
+    return numbers.gather(pl.Series(coded.indices))
 
 
-def _known(connection: Any, table: str, number: str, text: str, wanted: Sequence[str] | pl.Series) -> dict[str, int]:
+def _known(connection: Any, table: str, number: str, text: str, wanted: Sequence[str]) -> dict[str, int]:
     asked = f"SELECT {text}, {number} FROM store.{table} WHERE {text} = ANY(%s)"
-    return dict(connection.execute(asked, [list(wanted)]).fetchall())
+    return dict(connection.execute(asked, [wanted]).fetchall())
 
 
 def _insert(connection: Any, into: str, rows: Sequence[tuple[str, ...]]) -> None:

@@ -70,7 +70,7 @@ def publish(connection: Any, lake: Lake, layout: Layout) -> Published | None:
     with connection.transaction():
         kept_from = _kept_from(connection, table)
         for part in _whole(lake, layout, kept_from) if changes.rows is None else _news(changes.rows, layout, kept_from):
-            done.append(_bring(connection, layout, part))
+            done.append(load(connection, layout, part))
             rows += part.rows.height + part.gone.height
         if table == "readings":
             rollup.touch(connection, [hour for each in done for hour in each.hours])
@@ -134,7 +134,7 @@ def _cuts(rows_of_days: dict[date, int]) -> Iterator[datetime]:
         held += rows
 
 
-def _bring(connection: Any, layout: Layout, part: Part) -> _Done:
+def load(connection: Any, layout: Layout, part: Part) -> _Done:
     """One part; straight in where the table has nothing in its span, else by way of a stage."""
     deleted, hours = _remove(connection, layout, part.gone)
     if part.rows.is_empty() and part.all_of is None:

@@ -4,7 +4,8 @@ What is compared is one join of all rows, and only what differs is written. `INS
 says the same in one statement, but locks, and so writes, every row that it leaves as it is (docs/adr/0009).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -31,12 +32,21 @@ def copy(connection: Any, layout: Layout, rows: pl.DataFrame, *, into: str) -> N
     with connection.cursor() as cursor:
         if is_fixed_width(types):
             with cursor.copy(f"COPY {target} FROM STDIN (FORMAT binary)") as stream:
-                for piece in encoded(rows, types):
+                for piece in _ahead(encoded(rows, types)):
                     stream.write(piece)
         else:
             with cursor.copy(f"COPY {target} FROM STDIN") as stream:
                 for row in rows.iter_rows():
                     stream.write_row(row)
+
+
+def _ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, each made while the one before it is on its way."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, pieces, None)
+        while (piece := coming.result()) is not None:
+            coming = pool.submit(next, pieces, None)
+            yield piece
 
 
 def stage(connection: Any, layout: Layout, rows: pl.DataFrame) -> None:
