@@ -16,7 +16,7 @@ from resources.lake_maintenance import LakeMaintenance
 from resources.model_store import ModelStore
 from resources.register import RegisterFile
 from resources.serving.duckdb_catalog import Catalog
-from resources.serving.timescale import TimescaleServing, serving_url
+from resources.serving.timescale import Server, serving_settings
 from resources.settings import from_environment
 from resources.settings_file import SettingsFileError
 from sensors.landing import landing_sensor
@@ -24,20 +24,19 @@ from sensors.landing import landing_sensor
 GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, maintenance)
 
 
-def server_of(home: Home) -> str:
-    """Address of the server that a home publishes to; empty where it has none, or where its file cannot be read.
+def has_server(home: Home) -> bool:
+    """Whether a home publishes to a server; not where its settings cannot be read.
 
     A mistake in that file must not keep the plant's data from landing; the doctor tells it.
     """
     try:
-        return serving_url(home.settings, from_environment().serving_url)
+        return bool(serving_settings(home.settings).url)
     except SettingsFileError:
-        return ""
+        return False
 
 
 def build_resources(home: Home) -> dict[str, Any]:
     """Resources of one prepared home."""
-    url = server_of(home)
     return {
         "lake": Lake(root=str(home.lake)),
         "inbox": Inbox(root=str(home.root)),
@@ -47,7 +46,7 @@ def build_resources(home: Home) -> dict[str, Any]:
         "clock": Clock(),
         "care": CareFile(path=str(home.settings)),
         "lake_maintenance": LakeMaintenance(root=str(home.lake)),
-        **({"server": TimescaleServing(url=url)} if url else {}),
+        **({"server": Server(home=str(home.root))} if has_server(home) else {}),
     }
 
 

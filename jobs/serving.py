@@ -1,13 +1,12 @@
 """`smartmaint serving`: the server that results are published to."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobs.failures import CommandError
 from jobs.options import HomeOption, JsonOption, home_root, stated
 from jobs.output import OUT, print_json, print_table, say_error
-from resources.settings import from_environment
 
 if TYPE_CHECKING:
     from resources.home import Home
@@ -17,13 +16,19 @@ app = typer.Typer(no_args_is_help=True, help="A TimescaleDB server for BI: prepa
 
 
 @app.command()
-def prepare(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def prepare(
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Replace the rows of another home that published there.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Make or update schema, views and roles on the server; as its owner. Again changes nothing."""
     from resources.home import Home
 
     with stated():
         server = server_of(Home(home_root(home)))
-        edition, left = server.prepare()
+        edition, left = server.prepare(take_over=take_over)
     if as_json:
         print_json({"server": server.place, "edition": edition, "left": left})
         return
@@ -56,10 +61,10 @@ def server_of(home: "Home") -> "TimescaleServing":
     Raises:
         CommandError: None is set.
     """
-    from resources.serving.timescale import TimescaleServing, serving_url
+    from resources.serving.timescale import TimescaleServing, home_id, serving_settings
 
-    if url := serving_url(home.settings, from_environment().serving_url):
-        return TimescaleServing(url=url)
+    if url := serving_settings(home.settings).url:
+        return TimescaleServing(url, home_id(home.root))
     raise CommandError(
         f"no server is set: name it in SMARTMAINT_SERVING_URL, or as `url` in section [serving] of {home.settings}"
     )

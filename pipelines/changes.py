@@ -56,15 +56,15 @@ def last_states(changed: pl.DataFrame, key: Sequence[str], order: str | None = N
     Args:
         changed: Rows of a table's feed over any number of commits; `_change_type` insert or delete.
         key: Columns that no two rows of the table share.
-        order: Column whose highest value is current, in a table that keeps every version of a key; None: the last
-            commit counts, in which a row that came stands for the one that went.
+        order: Column whose highest value is current, in a table that keeps every version of a key and from which none
+            is taken away; None: the last commit counts. Within a commit a row that came stands for the one that went.
 
     Returns:
         The same columns; `_change_type` delete where the key is gone.
     """
     if changed.is_empty():
         return changed
-    latest = [order] if order else ["_commit_version", pl.col("_change_type") == "insert"]
+    latest = [*([order] if order else ()), "_commit_version", pl.col("_change_type") == "insert"]
     return changed.sort(latest).unique(list(key), keep="last", maintain_order=True)
 
 

@@ -64,7 +64,7 @@ class Changes(NamedTuple):
     Attributes:
         rows: Rows of the change feed, deleted ones included (`_change_type`), without columns where there are none;
             None where the feed does not reach back to the note: take the whole table.
-        table_id: Of this table: one that was made anew is another.
+        table_id: Of this table and commit: a table that was made anew or restored is another.
         version: Up to which.
     """
 
@@ -188,9 +188,16 @@ class Lake(dg.ConfigurableResource["Lake"]):
     def changes(self, table: str, since: tuple[str, int] | None) -> Changes:
         """What changed in a table since a note (`table_id`, `version`); None of it: nothing was taken yet."""
         delta = self._open(table)
-        table_id, version = str(delta.metadata().id), delta.version()
-        noted = since[1] if since is not None and since[0] == table_id else None
-        return Changes(self._counted(_changes(delta, None, noted)), table_id, version)
+        version = delta.version()
+        known = since is not None and since[0] == self._identity(table, since[1])
+        rows = _changes(delta, None, since[1] if since is not None and known else None)
+        return Changes(self._counted(rows), self._identity(table, version), version)
+
+    def _identity(self, table: str, version: int) -> str:
+        """The table and one of its commits: a lake that was restored gives the same number to another commit."""
+        log = Path(self.uri(table), "_delta_log", f"{version:020}.json")
+        commit = hashlib.sha256(log.read_bytes()).hexdigest()[:16] if log.exists() else ""
+        return f"{self._open(table).metadata().id}/{commit}"
 
     def read(
         self,

@@ -64,4 +64,4 @@ def _insert(connection: Any, into: str, rows: Sequence[tuple[str, ...]]) -> None
 def _as_json(values: pl.Series) -> list[str | None]:
     import json
 
-    return [None if value is None else json.dumps(value, default=str) for value in values.to_list()]
+    return [None if value is None else json.dumps(value, default=str, allow_nan=False) for value in values.to_list()]

@@ -23,6 +23,7 @@ from resources.serving.staging import (
     copy,
     hours_that_differ,
     is_empty_within,
+    plan_freely,
     remove_others,
     remove_staged,
     stage,
@@ -30,6 +31,11 @@ from resources.serving.staging import (
 from resources.spans import Span
 
 GROUP_ROWS = 1_000_000  # of the lake that are in memory at once while a whole table is taken
+DECOMPRESS = """
+    SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'
+"""
+"""No limit where there is one: a chunk of the columnstore that is touched may hold more."""
 BEGINNING, END = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -68,6 +74,7 @@ def publish(connection: Any, lake: Lake, layout: Layout) -> Published | None:
         return None
     rows, done = 0, []
     with connection.transaction():
+        connection.execute(DECOMPRESS)
         kept_from = _kept_from(connection, table)
         for part in _whole(lake, layout, kept_from) if changes.rows is None else _news(changes.rows, layout, kept_from):
             done.append(load(connection, layout, part))
@@ -101,7 +108,7 @@ def _kept_from(connection: Any, table: str) -> datetime:
 def _news(changed: pl.DataFrame, layout: Layout, kept_from: datetime) -> Iterator[Part]:
     if changed.is_empty():
         return
-    if layout.time is not None:
+    if layout.is_big and layout.time is not None:
         changed = changed.filter(pl.col(layout.time) >= kept_from)
     states = last_states(changed, layout.seen_key, layout.order)
     gone = pl.col("_change_type") == "delete"
@@ -110,10 +117,11 @@ def _news(changed: pl.DataFrame, layout: Layout, kept_from: datetime) -> Iterato
 
 def _whole(lake: Lake, layout: Layout, kept_from: datetime) -> Iterator[Part]:
     """All rows, some days at a time; the spans of the parts follow each other without a gap."""
-    if layout.time is None:
+    if not layout.is_big:
         rows = lake.read(layout.table)
         yield Part(rows, rows.clear(), Span(BEGINNING, END))
         return
+    assert layout.time is not None
     since = kept_from
     for until in [*_cuts(lake.rows_of_days(layout.table)), END]:
         if until > since:
@@ -153,9 +161,10 @@ def load(connection: Any, layout: Layout, part: Part) -> _Done:
         bring(connection, layout, within)
         hours += hours_that_differ(connection) if layout.table == "readings" else []
     if part.all_of is not None:
-        others = remove_others(connection, layout, within, staged=rows.height)
-        deleted += len(others)
-        hours += [_hour(moment) for moment in others] if layout.table == "readings" else []
+        others, at = remove_others(connection, layout, within, staged=rows.height)
+        deleted += others
+        hours += at if layout.table == "readings" else []
+    plan_freely(connection)
     return _Done(upserted, deleted, hours)
 
 
@@ -188,7 +197,3 @@ def _hours(rows: pl.DataFrame, layout: Layout) -> list[datetime]:
     if layout.table != "readings":
         return []
     return rows["recorded_at"].dt.truncate("1h").unique().to_list()
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)

@@ -19,6 +19,7 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA bi TO {reader}, {writer}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA bi TO {reader}, {writer}",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA bi GRANT SELECT ON TABLES TO {reader}, {writer}",
+    "GRANT {reader} TO {writer}",  # who publishes may ask too
     "GRANT USAGE ON SCHEMA store TO {writer}",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA store GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {writer}",
 )
@@ -81,7 +82,7 @@ def _close_database(connection: Any) -> list[str]:
             _granted(connection, statement)
     except psycopg.Error as error:
         told = " ".join(str(error).split())
-        return [f"the database is open to every role of the server, and readers may make temporary tables: {told}"]
+        return [f"the database could not be closed to other roles, and readers may make temporary tables: {told}"]
     return []
 
 

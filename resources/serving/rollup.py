@@ -42,17 +42,19 @@ def touch(connection: Any, hours: Iterable[datetime]) -> None:
 
 def catch_up(connection: Any) -> None:
     """Refresh what was noted; outside a transaction."""
-    for since, until in connection.execute("SELECT DISTINCT since, until FROM store.stale_hours").fetchall():
+    for since, until in connection.execute(
+        "SELECT DISTINCT since, until FROM store.stale_hours ORDER BY since"
+    ).fetchall():
         connection.execute("CALL refresh_continuous_aggregate('store.readings_hourly', %s, %s)", [since, until])
         connection.execute("DELETE FROM store.stale_hours WHERE since = %s AND until = %s", [since, until])
 
 
 def _ranges(hours: Iterable[datetime]) -> list[Span]:
-    """The hours in order, neighbours joined."""
-    joined: list[Span] = []
-    for hour in sorted(set(hours)):
+    """The hours in order, neighbours joined; of too many pieces whole days around them."""
+    told, joined = sorted(set(hours)), list[Span]()
+    for hour in told:
         if joined and hour <= joined[-1].until:
             joined[-1] = Span(joined[-1].since, hour + HOUR)
         else:
             joined.append(Span(hour, hour + HOUR))
-    return joined if len(joined) <= MOST_RANGES else days_between({hour.date() for span in joined for hour in span[:1]})
+    return joined if len(joined) <= MOST_RANGES else days_between({hour.date() for hour in told})

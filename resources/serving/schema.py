@@ -1,8 +1,10 @@
 """The schema of a server: brought to the newest version, its views as the code describes them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipelines.contracts.views import VIEWS
 from resources.serving import server_views
 from resources.serving.interface import ServingError
 
@@ -14,24 +16,22 @@ LOCK = 0x5AA2_7A11
 
 def is_current(connection: Any) -> bool:
     """Whether nothing is to be done."""
-    if (
-        connection.execute("SELECT to_regclass('store.schema_version'), to_regclass('store.views')").fetchone()[1]
-        is None
-    ):
+    if connection.execute("SELECT to_regclass('store.views')").fetchone()[0] is None:
         return False
     asked = "SELECT (SELECT version_num FROM store.schema_version), (SELECT version FROM store.views)"
-    found = connection.execute(asked).fetchone()
-    return bool(found == (HEAD, server_views.version()))
+    return bool(connection.execute(asked).fetchone() == (HEAD, server_views.version()))
 
 
-def prepare(url: str) -> None:
-    """Bring schema and views to what the code knows. Nothing happens where they are.
+def prepare(connect: Callable[[], Any], *, until: str = "head") -> None:
+    """Bring schema and views to what the code knows, all or nothing. Nothing happens where they are.
 
     Args:
-        url: Of a role that owns the schema, or may make it.
+        connect: A psycopg connection of a role that owns the schema, or may make it.
+        until: Version of the schema; the views are made of the newest only.
 
     Raises:
-        ServingError: The schema is newer than the code, or the role may not change it.
+        ServingError: The schema is of a version that the code does not know.
+        psycopg.Error: What else the server says.
     """
     import sqlalchemy
     from alembic import command
@@ -40,19 +40,38 @@ def prepare(url: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
-    engine = sqlalchemy.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, poolclass=sqlalchemy.NullPool)
     try:
         with engine.begin() as connection:
-            connection.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            connection.execute(sqlalchemy.text("CREATE EXTENSION IF NOT EXISTS timescaledb"))
-            connection.execute(sqlalchemy.text("CREATE SCHEMA IF NOT EXISTS store"))
+            server: Any = connection.connection.driver_connection
+            server.execute(f"SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock({LOCK})")
+            server.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+            if server.execute("SELECT to_regnamespace('store')").fetchone()[0] is None:
+                server.execute("CREATE SCHEMA store")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            for statement in [*server_views.statements(), "DELETE FROM store.views"]:
-                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})  # a unit is %
-            noted = sqlalchemy.text("INSERT INTO store.views VALUES (:version)")
-            connection.execute(noted, {"version": server_views.version()})
+            command.upgrade(config, until)
+            if until == "head":
+                _replace_views(server)
     except CommandError as error:
-        raise ServingError(f"the schema of the server is newer than this version knows ({error}); update") from None
+        raise ServingError(
+            f"the schema of the server is of a version that is not known here ({error}); update"
+        ) from None
     except sqlalchemy.exc.DBAPIError as error:
-        raise ServingError(f"the schema could not be prepared: {str(error.orig).strip()}") from None
+        raise (error.orig or error) from None
+
+
+def _replace_views(server: Any) -> None:
+    """Views in place, so that what was granted on them stays; one of other columns is made anew."""
+    import psycopg
+
+    for view in VIEWS.values():
+        try:
+            with server.transaction():
+                server.execute(f"CREATE OR REPLACE {server_views.definition(view)}")
+        except psycopg.errors.InvalidTableDefinition:
+            server.execute(f"DROP VIEW bi.{view.name}")
+            server.execute(f"CREATE {server_views.definition(view)}")
+        for statement in server_views.comments(view):
+            server.execute(statement)
+    server.execute("DELETE FROM store.views")
+    server.execute("INSERT INTO store.views VALUES (%s)", [server_views.version()])

@@ -10,22 +10,22 @@ NAMES = {"machines": ("machine_names", "machine", "machine_id"), "sensors": ("se
 """Dictionaries other than `words`: table, id, text."""
 
 
-def statements() -> list[str]:
-    """Replace every view, with comments. What `bi` may be read by stays: it is granted on the schema."""
-    return [statement for view in VIEWS.values() for statement in _statements(view)]
+def definition(view: View) -> str:
+    """What follows CREATE."""
+    return f"VIEW bi.{view.name} AS {_select(view)}"
+
+
+def comments(view: View) -> Iterator[str]:
+    """Statements that say what the view and each of its columns mean."""
+    yield f"COMMENT ON VIEW bi.{view.name} IS {_quoted(view.about)}"
+    for column in view.columns:
+        yield f'COMMENT ON COLUMN bi.{view.name}."{column.name}" IS {_quoted(column.comment)}'
 
 
 def version() -> str:
     """Changes with any view or comment."""
-    return hashlib.sha256("\n".join(statements()).encode()).hexdigest()[:16]
-
-
-def _statements(view: View) -> Iterator[str]:
-    yield f"DROP VIEW IF EXISTS bi.{view.name}"
-    yield f"CREATE VIEW bi.{view.name} AS {_select(view)}"
-    yield f"COMMENT ON VIEW bi.{view.name} IS {_quoted(view.about)}"
-    for column in view.columns:
-        yield f'COMMENT ON COLUMN bi.{view.name}."{column.name}" IS {_quoted(column.comment)}'
+    told = [text for view in VIEWS.values() for text in (definition(view), *comments(view))]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _select(view: View) -> str:

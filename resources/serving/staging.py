@@ -118,21 +118,30 @@ def remove_staged(connection: Any, layout: Layout, within: Span | None) -> int:
     return int(connection.execute(gone, values).rowcount)
 
 
-def remove_others(connection: Any, layout: Layout, within: Span | None, *, staged: int) -> list[Any]:
+def remove_others(connection: Any, layout: Layout, within: Span | None, *, staged: int) -> tuple[int, list[datetime]]:
     """Take away the rows of a span whose keys are not staged, once all that are staged are there.
 
     Returns:
-        Of each its time; a null where the table has none.
+        How many, and the hours in which they were.
     """
     condition, values = _within(layout, within)
     counted = f"SELECT count(*) FROM store.{layout.table} t WHERE {condition}"
     if connection.execute(counted, values).fetchone()[0] == staged:
-        return []
+        return 0, []
+    hour = f"time_bucket(INTERVAL '1 hour', {layout.time})" if layout.time else "NULL"
     gone = (
-        f"DELETE FROM store.{layout.table} t WHERE {condition} "
-        f"AND NOT EXISTS (SELECT FROM pg_temp.stage s WHERE {_same_key(layout, 's')}) RETURNING {layout.time or 'NULL'}"
+        f"WITH gone AS (DELETE FROM store.{layout.table} t WHERE {condition} "
+        f"AND NOT EXISTS (SELECT FROM pg_temp.stage s WHERE {_same_key(layout, 's')}) RETURNING {hour} AS hour) "
+        "SELECT hour, count(*) FROM gone GROUP BY 1"
     )
-    return [row[0] for row in connection.execute(gone, values)]
+    rows = connection.execute(gone, values).fetchall()
+    return sum(count for _, count in rows), [hour for hour, _ in rows]
+
+
+def plan_freely(connection: Any) -> None:
+    """Take back what was said of plans, before other statements of the transaction."""
+    for setting in ("enable_mergejoin", "enable_nestloop", "enable_seqscan"):
+        connection.execute(f"SET LOCAL {setting} = on")
 
 
 def hours_that_differ(connection: Any) -> list[datetime]:
@@ -142,7 +151,7 @@ def hours_that_differ(connection: Any) -> list[datetime]:
 
 
 def _within(layout: Layout, within: Span | None) -> tuple[str, list[datetime]]:
-    if within is None or layout.time is None:
+    if within is None or not layout.is_big:  # of a plain table the key is enough
         return "true", []
     return f"t.{layout.time} >= %s AND t.{layout.time} < %s", [within.since, within.until]
 

@@ -15,7 +15,7 @@ from homes import Plant, telemetry
 
 from pipelines.contracts.views import VIEWS
 from resources.serving.duckdb_catalog import Catalog
-from resources.serving.timescale import TimescaleServing
+from resources.serving.timescale import TimescaleServing, home_id
 
 EDITIONS = {"apache": "SMARTMAINT_TEST_TIMESCALE", "community": "SMARTMAINT_TEST_TIMESCALE_COMMUNITY"}
 REGISTER = """
@@ -97,8 +97,8 @@ class Served(Plant):
     def __init__(self, root: Path, instance: dg.DagsterInstance, url: str) -> None:
         super().__init__(root, instance)
         self.catalog = Catalog(path=str(self.home.catalog), lake_root=str(self.home.lake))
-        self.server = TimescaleServing(url=url)
-        self.server.prepare()
+        self.server = TimescaleServing(url, home_id(root))
+        self.server.prepare(take_over=True)
 
     def publish(self) -> dict[str, Any]:
         from pipelines.contracts.vocabulary import SERVED

@@ -6,6 +6,7 @@ import polars as pl
 import psycopg
 import pytest
 from homes import START, telemetry
+from serving_rows import late
 
 from jobs.rebuild import rebuild
 from pipelines.contracts.views import VIEWS
@@ -16,13 +17,6 @@ from resources.serving.layout import LAYOUTS
 pytestmark = pytest.mark.service
 EMPTY = {"outages", "data_quality"}
 """Nothing is silent or stuck in this plant."""
-
-
-def late(hours: float, *, value: float, sensor: str = "temperature_c", n: int = 3) -> pl.DataFrame:
-    """Readings of the pump between those that are there."""
-    at = [START + timedelta(hours=hours, minutes=1 + minute) for minute in range(n)]
-    frame = pl.DataFrame({"machine_id": "pump-1", "sensor": sensor, "recorded_at": at, "value": value})
-    return frame.cast({"recorded_at": pl.Datetime("us", "UTC")})
 
 
 def test_every_view_tells_the_same_rows(served):

@@ -9,7 +9,6 @@ from resources.serving import loading, rollup
 from resources.serving.interface import QueryError, ServingError
 from resources.serving.layout import LAYOUTS, type_of
 from resources.serving.schema import is_current
-from resources.serving.timescale import TimescaleServing
 
 pytestmark = pytest.mark.service
 
@@ -70,7 +69,7 @@ def test_a_reader_is_refused_everything_but_the_views(as_reader, statement):
 
 
 def test_a_reader_of_a_server_that_may_be_closed_makes_no_temporary_table(standing):
-    if standing.server.prepare()[1]:
+    if standing.server.prepare(take_over=True)[1]:
         pytest.skip("this server lets nobody close its database")
     with psycopg.connect(standing.server.url, user="bi_reader", autocommit=True) as connection:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
@@ -130,7 +129,7 @@ def test_a_schema_of_a_later_version_is_left_alone(served):
     with served.server.connected() as connection:
         connection.execute("UPDATE store.schema_version SET version_num = '9999'")
         try:
-            with pytest.raises(ServingError, match="newer than this version knows"):
+            with pytest.raises(ServingError, match="of a version that is not known here"):
                 served.publish()
         finally:
             connection.execute("UPDATE store.schema_version SET version_num = '0001'")
@@ -147,13 +146,8 @@ def test_a_tool_that_reflects_finds_every_view_with_types_and_comments(standing,
     found = {column["name"]: column for column in inspector.get_columns(name, schema="bi")}
     assert {column: told["comment"] for column, told in found.items()} == {c.name: c.comment for c in view.columns}
     types = {"DOUBLE PRECISION": "double precision", "TIMESTAMP": "timestamptz"}
-    told = {column: types.get(str(told["type"]), str(told["type"]).lower()) for column, told in found.items()}
+    told = {
+        column: types.get(str(told["type"]), str(told["type"]).lower().removesuffix(' collate "c"'))
+        for column, told in found.items()
+    }
     assert told == {column.name: type_of(column) for column in view.columns}
-
-
-def test_an_address_is_told_without_its_password(tmp_path):
-    server = TimescaleServing(url="postgresql://anna:secret@127.0.0.1:1/plant")
-    with pytest.raises(ServingError) as told:
-        server.query("SELECT 1")
-    assert str(told.value).startswith("127.0.0.1:1/plant: connection failed")
-    assert "secret" not in str(told.value)

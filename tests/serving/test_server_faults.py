@@ -38,7 +38,7 @@ class Loading:
     server: TimescaleServing
 
     def publish(self) -> None:
-        self.server.publish(self.lake, ["readings"])
+        assert len(list(self.server.publish(self.lake, ["readings"]))) <= 1
 
     def spoil(self, turn: int) -> None:
         """Make the next load one of three: straight into nothing, by way of a stage, or half of each."""
@@ -90,7 +90,7 @@ def filled(root: Path, url: str) -> Loading:
         batch_row=pl.int_range(pl.len(), dtype=pl.Int64),
     )
     lake.append("readings", conform(frame, CONTRACTS["readings"]), source="line", batches={"b1": 65536})
-    return Loading(lake, TimescaleServing(url=url))
+    return Loading(lake, TimescaleServing(url, home_id="faults"))
 
 
 def killed(url: str) -> Callable[[int], None]:
