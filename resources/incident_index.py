@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -144,14 +145,13 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
             before: Only those that began earlier.
             without: Alarms left out.
         Returns:
-            `FACTS`, and `similarity`: cosine to `signature` in [-1, 1]; null without one, and for those that only their
-            words brought in.
+            `FACTS`, and `similarity`: cosine to `signature` in [-1, 1]; null without one.
         Raises:
             IncidentIndexError: There is no index, or it is damaged.
         """
         note = self._noted()
         if not note.rows:
-            return _NOTHING.with_columns(similarity=pl.lit(None, pl.Float64))
+            return pl.DataFrame(schema={**{name: INCIDENT[name] for name in FACTS}, "similarity": pl.Float64})
         table, where = self._open(note), _where(before, without)
         wanted = max(CANDIDATES, 2 * limit)
         try:
@@ -160,11 +160,17 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
                 lists.append(_by_signature(table, signature, where, wanted))
             if text is not None:
                 lists.append(_by_text(table, text, where, wanted))
-            found = _fused(lists).head(limit)
-            facts = _of_ids(table, found[KEY].to_list())
+            ids = _fused(lists)[:limit]
+            found = _of_ids(table, ids)
         except Exception as error:
             raise IncidentIndexError(_damaged(error)) from None
-        return found.join(facts, on=KEY, how="left", maintain_order="left").select(*FACTS, "similarity")
+        cosine = pl.lit(None) if signature is None else pl.lit(_cosines(found["signature"], signature))
+        told = found.select(*FACTS, similarity=cosine.cast(pl.Float64))
+        return (
+            pl.DataFrame({KEY: ids}, schema={KEY: pl.String})
+            .join(told, on=KEY, maintain_order="left")
+            .select(told.columns)
+        )
 
     def read(self) -> pl.DataFrame:
         """All incidents, in order of alarms.
@@ -321,38 +327,40 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
         write_json(Path(self.root) / "note.json", asdict(note))
 
 
-_NOTHING = pl.DataFrame(schema={name: INCIDENT[name] for name in FACTS})
-
-
 def _by_signature(table: Any, signature: Sequence[float], where: str | None, limit: int) -> pl.DataFrame:
+    """Alarms, the nearest first. Every signature is looked at: an approximate index does not pay below 100,000."""
     asked = table.search(list(signature), vector_column_name="signature", query_type="vector").distance_type("dot")
-    found = _among_the_allowed(asked, where).select([KEY, "_distance"]).limit(limit).to_arrow()
-    rows = pl.DataFrame(found).select(KEY, similarity=1.0 - pl.col("_distance").cast(pl.Float64))
-    return rows.sort("similarity", KEY, descending=[True, False])
+    found = pl.DataFrame(_among_the_allowed(asked, where).select([KEY, "_distance"]).limit(limit).to_arrow())
+    return found.sort("_distance", KEY).select(KEY)
 
 
 def _by_text(table: Any, text: str, where: str | None, limit: int) -> pl.DataFrame:
-    asked = table.search(text, query_type="fts", fts_columns="text")  # any of the words; no character has a meaning
+    """Alarms with any of the words, those with the most and the rarest first; no character has a meaning."""
+    asked = table.search(text, query_type="fts", fts_columns="text")
     found = pl.DataFrame(_among_the_allowed(asked, where).select([KEY, "_score"]).limit(limit).to_arrow())
-    rows = found.sort("_score", KEY, descending=[True, False])
-    return rows.select(KEY, similarity=pl.lit(None, pl.Float64))
+    return found.sort("_score", KEY, descending=[True, False]).select(KEY)
 
 
 def _among_the_allowed(asked: Any, where: str | None) -> Any:
     return asked if where is None else asked.where(where, prefilter=True)
 
 
-def _fused(lists: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _fused(lists: Sequence[pl.DataFrame]) -> list[str]:
     """Alarms by the sum of 1 / (RRF + place) over the lists; of those with the same sum the smaller id first."""
     placed = [found.with_columns(share=1.0 / (RRF + 1 + pl.int_range(pl.len()))) for found in lists]
-    summed = pl.concat(placed).group_by(KEY).agg(pl.col("share").sum(), pl.col("similarity").max())
-    return summed.sort("share", KEY, descending=[True, False]).select(KEY, "similarity")
+    summed = pl.concat(placed).group_by(KEY).agg(pl.col("share").sum())
+    return summed.sort("share", KEY, descending=[True, False])[KEY].to_list()
+
+
+def _cosines(signatures: pl.Series, signature: Sequence[float]) -> pl.Series:
+    return pl.Series(signatures.to_numpy() @ np.array(signature, np.float32))
 
 
 def _of_ids(table: Any, ids: Sequence[str]) -> pl.DataFrame:
     if not ids:
-        return _NOTHING
-    return pl.DataFrame(table.search().where(_among(ids)).select(FACTS).limit(len(ids)).to_arrow())
+        return pl.DataFrame(schema=INCIDENT)
+    rows = table.search().where(_among(ids)).select([*FACTS, "signature"]).limit(len(ids)).to_arrow()
+    return pl.DataFrame(rows).cast({"signature": INCIDENT["signature"]})
 
 
 def _where(before: datetime | None, without: Sequence[str]) -> str | None:

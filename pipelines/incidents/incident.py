@@ -103,7 +103,8 @@ def _summary(alarm: Mapping[str, Any], led: Sequence[tuple[str, float]], machine
         told = ", ".join(f"{sensor} {'high' if z > 0 else 'low'}" for sensor, z in led) or alarm["top_sensor"]
     else:
         told = alarm["top_sensor"]
-    return f"{machine_class or 'machine'} {alarm['kind']}: {told}"
+    named = "" if machine_class in {None, "unspecified"} else f"{machine_class} "
+    return f"{named}{alarm['kind']}: {told}"
 
 
 def _ordered(alarms: pl.DataFrame, work_orders: pl.DataFrame) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ def test_an_episode_is_told_by_class_kind_and_the_sensors_that_were_clearly_off(
 def test_where_no_level_was_clearly_off_and_for_a_defect_the_sensor_that_led_is_named():
     assert made(window_features=table("window_features"))[0]["summary"] == "pump anomaly: vibration_mm_s"
     (row,) = made(table("alarms", kind="silent", top_sensor="flow_m3_h"), machines=empty(CONTRACTS["machines"]))
-    assert row["summary"] == "machine silent: flow_m3_h"
+    assert row["summary"] == "silent: flow_m3_h"
     assert row["machine_class"] is None
 
 
