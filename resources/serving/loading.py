@@ -54,7 +54,7 @@ class _Done(NamedTuple):
 
 
 def publish(connection: Any, lake: Lake, layout: Layout) -> Published | None:
-    """Bring one table up to date; None where it is. One process at a time (`TimescaleServing` sees to it).
+    """Bring one table up to date; None where no row changed. One process at a time (`TimescaleServing` sees to it).
 
     Args:
         connection: Of psycopg, in autocommit.
@@ -79,6 +79,8 @@ def publish(connection: Any, lake: Lake, layout: Layout) -> Published | None:
             "table_id = excluded.table_id, version = excluded.version, taken_at = excluded.taken_at",
             [table, changes.table_id, changes.version],
         )
+    if changes.rows is not None and not rows:  # commits that changed no row
+        return None
     return Published(
         table,
         changes.version,

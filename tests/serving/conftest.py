@@ -1,0 +1,131 @@
+"""Real servers of both editions, a home that has lived, and what makes two databases' answers equal."""
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from databases import database
+from homes import Plant, telemetry
+
+from pipelines.contracts.views import VIEWS
+from resources.serving.duckdb_catalog import Catalog
+from resources.serving.timescale import TimescaleServing
+
+EDITIONS = {"apache": "SMARTMAINT_TEST_TIMESCALE", "community": "SMARTMAINT_TEST_TIMESCALE_COMMUNITY"}
+REGISTER = """
+[sources.line]
+importer = "readings"
+window = "10m"
+healthy = [2026-01-05T00:00:00Z, 2026-01-07T00:00:00Z]
+
+[[machines]]
+id = "line.pump-1"
+class = "pump"
+site = "north"
+criticality = "high"
+nominal = { temperature_c = [0.0, 60.0] }
+failures = [
+  { mode = "overheating", sensor = "temperature_c", threshold = 90.0, skill = "mechanical", repair_hours = 4.0 },
+]
+"""
+
+
+@pytest.fixture(scope="module", params=EDITIONS)
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database on a server of each edition, on the Apache one empty."""
+    dsn = os.environ.get(EDITIONS[request.param])
+    if not dsn:
+        pytest.skip(f"{EDITIONS[request.param]} names no server")
+    if request.param == "apache":
+        with database() as made:
+            yield made
+        return
+    yield dsn  # it has one database: what others left there is compared, and goes
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose pump heats up from the third day on: rows in every table but `outages`."""
+    root = tmp_path_factory.mktemp("lived") / "home"
+    with dg.DagsterInstance.ephemeral() as instance:
+        plant = Plant(root, instance)
+        plant.home.machines.write_text(REGISTER)
+        plant.runner = plant.runner.at("2026-01-11T00:00:00+00:00")
+        frame = telemetry(24 * 6, ramp_from=24 * 4)
+        plant.drop(frame, "days.parquet")
+        plant.drop(telemetry(24), "other.parquet", source="second")
+        for source in ("line", "second"):
+            plant.materialize(source=source)
+        assert not plant.runner.run("plan").failures
+    return root
+
+
+@pytest.fixture
+def served(url: str, lived: Path, tmp_path: Path) -> Iterator["Served"]:
+    """That home, published to a server."""
+    with _published(url, lived, tmp_path / "home") as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def standing(url: str, lived: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Served"]:
+    """The same, for tests that change nothing."""
+    with _published(url, lived, tmp_path_factory.mktemp("standing") / "home") as home:
+        yield home
+
+
+@contextmanager
+def _published(url: str, lived: Path, root: Path) -> Iterator["Served"]:
+    shutil.copytree(lived, root)
+    (root / "settings.toml").write_text(f'[serving]\nurl = "{url}"\n')
+    with dg.DagsterInstance.ephemeral() as instance:
+        served = Served(root, instance, url)
+        served.catalog.rebuild()
+        served.publish()
+        yield served
+
+
+class Served(Plant):
+    """A home with its catalog and its server."""
+
+    def __init__(self, root: Path, instance: dg.DagsterInstance, url: str) -> None:
+        super().__init__(root, instance)
+        self.catalog = Catalog(path=str(self.home.catalog), lake_root=str(self.home.lake))
+        self.server = TimescaleServing(url=url)
+        self.server.prepare()
+
+    def publish(self) -> dict[str, Any]:
+        from pipelines.contracts.vocabulary import SERVED
+
+        return {done.table: done for done in self.server.publish(self.lake, SERVED)}
+
+    def differing(self) -> list[str]:
+        """Views whose rows the server tells otherwise than the catalog."""
+        return [
+            name for name in VIEWS if not self.is_equal(f"SELECT * FROM {name} ORDER BY {', '.join(VIEWS[name].key)}")
+        ]
+
+    def is_equal(self, sql: str) -> bool:
+        here, there = self.catalog.query(sql), self.server.query(sql)
+        return (
+            here.columns == there.columns
+            and len(here.rows) == len(there.rows)
+            and all(map(alike, here.rows, there.rows))
+        )
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Equal, floats to nine digits: a mean depends on the order of its sum."""
+    if isinstance(one, float) and isinstance(other, float | int):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    return bool(one == other)
