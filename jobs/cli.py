@@ -247,7 +247,7 @@ def _print_findings(findings: "list[Finding]", as_json: bool) -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, latency, growth.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One benchmark only: windows, incidents, latency, growth.")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=10.0, help=r"Of latency: how long each feed lasts.  \[default: 300]")
     ] = None,

@@ -8,6 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from pydantic import PrivateAttr
 
 from pipelines.failures import StatedError
 from pipelines.incidents.incident import INCIDENT
@@ -31,6 +33,8 @@ GRACE = timedelta(hours=1)
 """As long as this a reader may go on with a version that has been replaced."""
 RRF = 60
 """Constant of reciprocal rank fusion: Cormack, Clarke and Buettcher (2009), SIGIR, pp. 758-759."""
+WORDS = 0.5
+"""What a place among the words counts beside one among the signatures: chosen on simulated faults, told on others."""
 CANDIDATES = 50
 """At least so many of each search are fused."""
 KEYED = {b"lance-schema:unenforced-primary-key": b"true"}
@@ -87,6 +91,7 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
     """Where the incidents are. LanceDB takes seconds to load, so that is done where there is news or a question."""
 
     root: str
+    _opened: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def note(self) -> Note | None:
         """Of the index that stands; None where there is none. Costs a look at two files."""
@@ -155,22 +160,19 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
         table, where = self._open(note), _where(before, without)
         wanted = max(CANDIDATES, 2 * limit)
         try:
-            lists = []
-            if signature is not None:
-                lists.append(_by_signature(table, signature, where, wanted))
-            if text is not None:
-                lists.append(_by_text(table, text, where, wanted))
-            ids = _fused(lists)[:limit]
-            found = _of_ids(table, ids)
+            with ThreadPoolExecutor(2) as pool:  # each waits for LanceDB's own threads
+                lists = []
+                if signature is not None:
+                    lists.append((1.0, pool.submit(_by_signature, table, signature, where, wanted)))
+                if text is not None:
+                    lists.append((WORDS, pool.submit(_by_text, table, text, where, wanted)))
+                nearest = _fused([(weight, found.result()) for weight, found in lists]).head(limit)
+            found = _taken(table, nearest["_rowid"].to_list())
         except Exception as error:
             raise IncidentIndexError(_damaged(error)) from None
         cosine = pl.lit(None) if signature is None else pl.lit(_cosines(found["signature"], signature))
         told = found.select(*FACTS, similarity=cosine.cast(pl.Float64))
-        return (
-            pl.DataFrame({KEY: ids}, schema={KEY: pl.String})
-            .join(told, on=KEY, maintain_order="left")
-            .select(told.columns)
-        )
+        return nearest.select(KEY).join(told, on=KEY, maintain_order="left").select(told.columns)
 
     def read(self) -> pl.DataFrame:
         """All incidents, in order of alarms.
@@ -264,10 +266,12 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
         return note
 
     def _open(self, note: Note) -> Any:
-        import lancedb
-
+        """The table as it is now. One that was opened before keeps what it has read of its indexes."""
         try:
-            table = lancedb.connect(Path(self.root) / note.folder).open_table(TABLE)
+            if note.folder not in self._opened:
+                self._opened = {note.folder: self._connected(note.folder).open_table(TABLE)}
+            table = self._opened[note.folder]
+            table.checkout_latest()
         except Exception as error:
             raise IncidentIndexError(_damaged(error)) from None
         if table.version < note.version:
@@ -299,11 +303,10 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
         if news.rows.is_empty():
             self._keep(Note("", definition, news.taken))
             return Written(0, 0, 0, is_rebuilt=True)
-        import lancedb
         from lancedb.index import FTS
 
         folder = uuid.uuid4().hex
-        table = lancedb.connect(Path(self.root) / folder).create_table(TABLE, _arrow(news.rows))
+        table = self._connected(folder).create_table(TABLE, _arrow(news.rows))
         table.create_index("text", config=FTS())
         rows = table.count_rows()
         self._keep(Note(folder, definition, news.taken, rows, 0, table.version))
@@ -312,6 +315,11 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
     def _optimized(self, table: Any, note: Note) -> None:
         table.optimize(cleanup_older_than=GRACE)
         self._keep(replace(note, writes=0, version=table.version))
+
+    def _connected(self, folder: str) -> Any:
+        import lancedb
+
+        return lancedb.connect(Path(self.root) / folder)
 
     def _folders(self) -> list[Path]:
         return [path for path in Path(self.root).iterdir() if path.is_dir()] if Path(self.root).is_dir() else []
@@ -330,37 +338,38 @@ class IncidentIndex(dg.ConfigurableResource["IncidentIndex"]):
 def _by_signature(table: Any, signature: Sequence[float], where: str | None, limit: int) -> pl.DataFrame:
     """Alarms, the nearest first. Every signature is looked at: an approximate index does not pay below 100,000."""
     asked = table.search(list(signature), vector_column_name="signature", query_type="vector").distance_type("dot")
-    found = pl.DataFrame(_among_the_allowed(asked, where).select([KEY, "_distance"]).limit(limit).to_arrow())
-    return found.sort("_distance", KEY).select(KEY)
+    return _found(asked, where, limit, "_distance").sort("_distance", KEY).select(KEY, "_rowid")
 
 
 def _by_text(table: Any, text: str, where: str | None, limit: int) -> pl.DataFrame:
     """Alarms with any of the words, those with the most and the rarest first; no character has a meaning."""
     asked = table.search(text, query_type="fts", fts_columns="text")
-    found = pl.DataFrame(_among_the_allowed(asked, where).select([KEY, "_score"]).limit(limit).to_arrow())
-    return found.sort("_score", KEY, descending=[True, False]).select(KEY)
+    rows = _found(asked, where, limit, "_score")
+    return rows.sort("_score", KEY, descending=[True, False]).select(KEY, "_rowid")
 
 
-def _among_the_allowed(asked: Any, where: str | None) -> Any:
-    return asked if where is None else asked.where(where, prefilter=True)
+def _found(asked: Any, where: str | None, limit: int, order: str) -> pl.DataFrame:
+    allowed = asked if where is None else asked.where(where, prefilter=True)
+    return pl.DataFrame(allowed.select([KEY, order]).with_row_id(True).limit(limit).to_arrow())
 
 
-def _fused(lists: Sequence[pl.DataFrame]) -> list[str]:
-    """Alarms by the sum of 1 / (RRF + place) over the lists; of those with the same sum the smaller id first."""
-    placed = [found.with_columns(share=1.0 / (RRF + 1 + pl.int_range(pl.len()))) for found in lists]
-    summed = pl.concat(placed).group_by(KEY).agg(pl.col("share").sum())
-    return summed.sort("share", KEY, descending=[True, False])[KEY].to_list()
+def _fused(lists: Sequence[tuple[float, pl.DataFrame]]) -> pl.DataFrame:
+    """Alarms by the sum of weight / (RRF + place) over the lists; of those with the same sum the smaller id first."""
+    placed = [found.with_columns(share=weight / (RRF + 1 + pl.int_range(pl.len()))) for weight, found in lists]
+    summed = pl.concat(placed).group_by(KEY, "_rowid").agg(pl.col("share").sum())
+    return summed.sort("share", KEY, descending=[True, False])
+
+
+def _taken(table: Any, rows: Sequence[int]) -> pl.DataFrame:
+    """Facts and signatures of rows by their place in the version that is open; in no order."""
+    if not rows:
+        return pl.DataFrame(schema=INCIDENT)
+    taken = table.take_row_ids(list(rows)).select([*FACTS, "signature"]).to_arrow()
+    return pl.DataFrame(taken).cast({"signature": INCIDENT["signature"]})
 
 
 def _cosines(signatures: pl.Series, signature: Sequence[float]) -> pl.Series:
     return pl.Series(signatures.to_numpy() @ np.array(signature, np.float32))
-
-
-def _of_ids(table: Any, ids: Sequence[str]) -> pl.DataFrame:
-    if not ids:
-        return pl.DataFrame(schema=INCIDENT)
-    rows = table.search().where(_among(ids)).select([*FACTS, "signature"]).limit(len(ids)).to_arrow()
-    return pl.DataFrame(rows).cast({"signature": INCIDENT["signature"]})
 
 
 def _where(before: datetime | None, without: Sequence[str]) -> str | None:
