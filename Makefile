@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults check bench picture lock clean
+.PHONY: help demo up test test-all faults check bench picture dictionary lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ bench: .venv/.ready ## speed as a ratio to a baseline of the same run
 
 picture: demo ## the README's picture of the lineage page, taken anew of data/home (needs chromium)
 	SMARTMAINT_PICTURE_OF=$(CURDIR)/data/home $(BIN)/pytest tests/process/test_lineage_page.py
+
+dictionary: .venv/.ready ## docs/dictionary.md anew from the description of the views
+	$(BIN)/python -c "from pipelines.reporting.dictionary import page; print(page(), end='')" > docs/dictionary.md.part
+	mv docs/dictionary.md.part docs/dictionary.md
 
 lock: .venv/.ready ## resolve pyproject.toml into requirements.lock; pins that fit stay, OPTIONS=--upgrade moves all
 	$$(command -v uv || echo $(BIN)/uv) pip compile --universal --python-version 3.11 --generate-hashes \

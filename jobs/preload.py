@@ -23,3 +23,4 @@ import pipelines.health.verdict
 import pipelines.importers.formats
 import pipelines.importers.sorting
 import pipelines.prognosis.forecast
+import resources.serving.duckdb_views

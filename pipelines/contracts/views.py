@@ -52,6 +52,24 @@ class View:
     key: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Relation:
+    """Rows of one view that name a row of another by its key.
+
+    Attributes:
+        view: The one that names.
+        columns: Those it names with, called alike in both; a null names nothing.
+        of: The one whose key they are.
+        is_lasting: The row that is named stays. Else it may have been revised since, and be there no more: what was
+            decided is kept for good, what it was decided on is brought up to date with late readings.
+    """
+
+    view: str
+    columns: tuple[str, ...]
+    of: str
+    is_lasting: bool = True
+
+
 def _of_contract(table: str) -> View:
     contract = CONTRACTS[table]
     columns = tuple(
@@ -103,3 +121,20 @@ VIEWS = MappingProxyType(
     | {name: view for name, view in _TABLES.items() if name != "readings"}
 )
 """Every view of schema `bi` by its name."""
+
+RELATIONS = (
+    *(
+        Relation(view.name, ("machine_id",), "machines")
+        for view in VIEWS.values()
+        if view.name != "machines" and any(column.name == "machine_id" for column in view.columns)
+    ),
+    Relation("latest_reading", KEY, "readings"),
+    Relation("window_features", ("machine_id", "recorded_at"), "anomaly_scores"),
+    Relation("health_index", ("machine_id", "recorded_at"), "anomaly_scores"),
+    Relation("verdicts", ("alarm_id",), "alarms"),
+    Relation("decisions", ("forecast_id",), "forecasts"),
+    Relation("decisions", ("alarm_id",), "alarms", is_lasting=False),
+    Relation("decisions", ("verdict_id",), "verdicts", is_lasting=False),
+    Relation("work_orders", ("decision_id",), "decisions"),
+)
+"""How the views hang together. Databases are not told: a served table follows the lake, and refuses no row."""

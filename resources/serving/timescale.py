@@ -17,7 +17,7 @@ from resources.settings_file import SettingsFileError, section
 SCHEMES = ("postgresql", "postgres")
 PUBLISHING = 0x5AA2_7A12  # of two that publish, one waits
 WAITING_S = 60
-CONNECTING_S = 5
+HOW: dict[str, Any] = {"autocommit": True, "connect_timeout": 5, "application_name": "smartmaint"}
 
 
 def serving_url(settings: Path, from_environment: str) -> str:
@@ -160,7 +160,7 @@ class TimescaleServing(dg.ConfigurableResource["TimescaleServing"]):
         import psycopg
 
         try:
-            with psycopg.connect(self.url, autocommit=True, connect_timeout=CONNECTING_S) as connection:
+            with psycopg.connect(self.url, **HOW) as connection:
                 connection.execute(f"SET TimeZone = 'UTC'; SET lock_timeout = '{WAITING_S}s'")
                 yield connection
         except psycopg.errors.LockNotAvailable:

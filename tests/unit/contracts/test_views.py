@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.views import VIEWS
+from pipelines.contracts.views import RELATIONS, VIEWS
 from pipelines.contracts.vocabulary import SERVED
 
 VIEW_NAMES = sorted(VIEWS)
@@ -44,3 +44,17 @@ def test_a_comment_carries_the_unit():
     assert columns["ttf_h"].comment == "Time to the threshold, median. Null: none, see reason. [h]"
     assert columns["ttf_h"].dtype == pl.Float64()
     assert columns["failure_mode"].comment == "Declared mode, or `any`."
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: f"{relation.view} to {relation.of}")
+def test_a_relation_names_a_whole_key_with_columns_of_the_same_name_and_type(relation):
+    here, there = (
+        {column.name: column.dtype for column in VIEWS[name].columns} for name in (relation.view, relation.of)
+    )
+    assert set(relation.columns) == set(VIEWS[relation.of].key)
+    assert [here[name] for name in relation.columns] == [there[name] for name in relation.columns]
+
+
+def test_every_view_that_names_a_machine_is_related_to_the_register():
+    naming = {name for name, view in VIEWS.items() if "machine_id" in {column.name for column in view.columns}}
+    assert {one.view for one in RELATIONS if one.of == "machines"} == naming - {"machines"}
