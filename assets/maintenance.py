@@ -16,6 +16,7 @@ from resources.care import CareFile
 from resources.clock import Clock
 from resources.home import Home
 from resources.inbox import Inbox
+from resources.incident_index import IncidentIndex, IncidentIndexError
 from resources.lake_maintenance import LakeMaintenance
 from resources.leftovers import leftovers
 from resources.removed import Removed, remove
@@ -37,8 +38,13 @@ class Due(dg.Config):
 
 
 @dg.asset(group_name="maintenance", owners=OWNERS, kinds={"deltalake"}, pool=POOL)
-def compaction(config: Due, lake_maintenance: LakeMaintenance, catalog_file: Catalog) -> dg.MaterializeResult[Any]:
-    """Small files of the lake merged and its logs cut, beside whoever writes and reads; then the catalog names them."""
+def compaction(
+    config: Due, lake_maintenance: LakeMaintenance, catalog_file: Catalog, incident_index: IncidentIndex
+) -> dg.MaterializeResult[Any]:
+    """Small files of the lake merged and its logs cut, beside whoever writes and reads; then the catalog names them.
+
+    The incident index too: it merges its own each time that many have gathered, and here once a day what is left.
+    """
     begun, counts, busy = time.monotonic(), dict.fromkeys(MERGED, 0), []
     due = [table for table in TABLES if lake_maintenance.commits_since_compaction(table) >= config.commits]
     for table in due:
@@ -50,7 +56,11 @@ def compaction(config: Due, lake_maintenance: LakeMaintenance, catalog_file: Cat
         counts = {name: counts[name] + done[name] for name in MERGED}
     if counts["files_merged"]:
         catalog_file.rebuild()
-    return _told(begun, {"tables": due, "busy": busy, **counts})
+    try:
+        is_merged = incident_index.optimize()
+    except IncidentIndexError:  # the next plan makes it anew
+        is_merged = False
+    return _told(begun, {"tables": due, "busy": busy, **counts, "incidents_merged": is_merged})
 
 
 @dg.asset(group_name="maintenance", deps=["compaction"], owners=OWNERS, kinds={"deltalake"}, pool=POOL)

@@ -7,7 +7,8 @@ from pipelines.contracts.vocabulary import TABLES
 GRAPH = tuple(table for table in TABLES if table != "work_orders")
 """Every table that follows from one source."""
 
-SERVING = dg.AssetSelection.groups("serving")
+INCIDENTS = dg.AssetSelection.assets("incidents")
+SERVING = dg.AssetSelection.groups("serving") - INCIDENTS
 """The catalog, and the tables on a server where one is set."""
 
 IMPORT_BATCH = dg.define_asset_job(
@@ -26,8 +27,8 @@ MICRO_BATCH = dg.define_asset_job(
 
 PLAN = dg.define_asset_job(
     "plan",
-    dg.AssetSelection.assets("work_orders") | SERVING,
-    description="Plan the open work of all sources.",
+    dg.AssetSelection.assets("work_orders") | SERVING | INCIDENTS,
+    description="Plan the open work of all sources, and keep the incidents up to date.",
     executor_def=dg.in_process_executor,
 )
 

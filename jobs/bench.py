@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from jobs.bench_growth import growth
+from jobs.bench_incidents import found_incidents
 from jobs.bench_latency import latency
 from jobs.bench_row import median_seconds, row
 from jobs.bench_serving import load_speed, query_speed
@@ -39,7 +40,7 @@ def windows() -> list[dict[str, Any]]:
     return [row("readings to window features", speed, baseline, "rows/s", goal=GOAL, met=met)]
 
 
-BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows}
+BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows, "incidents": found_incidents}
 LONG = ("latency", "growth", "load", "query")
 """Those that take minutes, or need a server: run only when named."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobs import quarantine, serving
+from jobs import incidents, quarantine, serving
 from jobs.options import HomeOption, JsonOption
 from jobs.options import home_root as _root
 from jobs.options import stated as _stated
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobs.findings import Finding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(incidents.app, name="incidents")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(serving.app, name="serving")
 
@@ -246,7 +247,9 @@ def _print_findings(findings: "list[Finding]", as_json: bool) -> None:
 
 @app.command()
 def bench(
-    name: Annotated[str | None, typer.Argument(help="One only: windows, latency, growth, load, query.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One only: windows, incidents, latency, growth, load, query.")
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=10.0, help=r"Of latency: how long each feed lasts.  \[default: 300]")
     ] = None,

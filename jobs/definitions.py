@@ -4,13 +4,25 @@ from typing import Any
 
 import dagster as dg
 
-from assets import acquisition, advisory, detection, health, maintenance, manipulation, prognosis, publishing, serving
+from assets import (
+    acquisition,
+    advisory,
+    detection,
+    health,
+    incidents,
+    maintenance,
+    manipulation,
+    prognosis,
+    publishing,
+    serving,
+)
 from jobs.batch import CARE, COMPACT, IMPORT_BATCH, MICRO_BATCH, PLAN
 from jobs.schedules import care_schedule, catch_up_schedule, compaction_schedule, plan_schedule
 from resources.care import CareFile
 from resources.clock import Clock
 from resources.home import Home
 from resources.inbox import Inbox
+from resources.incident_index import IncidentIndex
 from resources.lake import Lake
 from resources.lake_maintenance import LakeMaintenance
 from resources.model_store import ModelStore
@@ -21,7 +33,7 @@ from resources.settings import from_environment
 from resources.settings_file import SettingsFileError
 from sensors.landing import landing_sensor
 
-GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, maintenance)
+GROUPS = (acquisition, manipulation, detection, health, prognosis, advisory, serving, incidents, maintenance)
 
 
 def has_server(home: Home) -> bool:
@@ -46,6 +58,7 @@ def build_resources(home: Home) -> dict[str, Any]:
         "clock": Clock(),
         "care": CareFile(path=str(home.settings)),
         "lake_maintenance": LakeMaintenance(root=str(home.lake)),
+        "incident_index": IncidentIndex(root=str(home.incidents)),
         **({"server": Server(home=str(home.root))} if has_server(home) else {}),
     }
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from jobs.failures import CommandError
 from jobs.findings import Check, Finding, Patient
-from jobs.home_checks import catalog, clock, declarations, disk, inbox, quarantine, tables, temporary_files
+from jobs.home_checks import catalog, clock, declarations, disk, inbox, incidents, quarantine, tables, temporary_files
 from jobs.run_checks import daemon, held_slots, orphan_runs, sources, storage
 from resources.home import Home
 
@@ -26,6 +26,7 @@ CHECKS: Sequence[Check] = (
     quarantine,
     tables,
     catalog,
+    incidents,
 )
 """In this order: the catalog is built over tables that are there, with no run in its way."""
 

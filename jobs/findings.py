@@ -9,6 +9,7 @@ import dagster as dg
 
 from resources.home import Home
 from resources.inbox import Inbox
+from resources.incident_index import IncidentIndex
 from resources.lake import Lake
 from resources.lake_maintenance import LakeMaintenance
 from resources.serving.duckdb_catalog import Catalog
@@ -64,6 +65,10 @@ class Patient:
     @property
     def catalog(self) -> Catalog:
         return Catalog(path=str(self.home.catalog), lake_root=str(self.home.lake))
+
+    @property
+    def incident_index(self) -> IncidentIndex:
+        return IncidentIndex(root=str(self.home.incidents))
 
     def mended(self) -> Literal["mended", "open"]:
         """State of what is mended if anything is."""

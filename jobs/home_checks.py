@@ -135,6 +135,15 @@ def catalog(patient: Patient) -> Iterator[Finding]:
     yield Finding("catalog", told, str(patient.home.catalog), "is built anew", patient.mended())
 
 
+def incidents(patient: Patient) -> Iterator[Finding]:
+    """Whether the incident index can be asked. At a start it is not read: that would take seconds."""
+    if told := patient.incident_index.damage(whole=not patient.starts):
+        if patient.mends:
+            patient.incident_index.forget()
+        remedy = "is removed; the next plan makes it anew from the lake"
+        yield Finding("incidents", told, str(patient.home.incidents), remedy, patient.mended())
+
+
 def _catalog_fault(patient: Patient) -> str | None:
     if any(patient.lake_maintenance.damage(table) for table in SERVED):
         return None  # it cannot be built

@@ -10,7 +10,7 @@ from jobs.failures import CommandError
 from jobs.runs import Ran, opened
 from resources.inbox import Inbox
 
-PLANNED = ("work_orders",)
+PLANNED = ("work_orders", "incidents")
 SETTLING_S = 3.0
 
 

@@ -98,6 +98,10 @@ class Home:
         return self.root / "catalog.duckdb"
 
     @property
+    def incidents(self) -> Path:
+        return self.root / "incidents"
+
+    @property
     def machines(self) -> Path:
         return self.root / "machines.toml"
 

@@ -17,6 +17,7 @@ OURS = {
     rf"|\.(?:home\.json|tables\.json|dagster\.yaml|machines\.toml|crew\.toml)\.{PID}"
     r"|\.(?:machines|crew)\.toml\.part",
     "models": rf"\..+\.npz\.{PID}",
+    "incidents": r"\.note\.json\.part",
     "landing/*": rf"\.{PID}-\d+\.part",  # a sender's own `.part` may still be coming
     "lake/.columns/**": rf"\.{PID}\.part",
     "archive/*/*/*": rf"\.(?:{ORIGINAL}|landing\.json)\.part",

@@ -25,6 +25,7 @@ ASSETS = {
     "decisions": "advisory",
     "work_orders": "advisory",
     "catalog": "serving",
+    "incidents": "serving",
     "compaction": "maintenance",
     "vacuum": "maintenance",
     "retention": "maintenance",

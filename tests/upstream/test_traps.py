@@ -11,12 +11,15 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import lancedb
 import numpy as np
 import pandera.polars as pa
 import polars as pl
+import pyarrow
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
+from lancedb.index import FTS
 from sklearn.ensemble import IsolationForest
 
 from resources.lake import CONFIGURATION
@@ -555,3 +558,49 @@ def test_a_deleted_run_leaves_its_event_file(tmp_path):
         assert instance.get_run_by_id(run_id) is None
     (left,) = tmp_path.rglob(f"{run_id}.db")
     assert left.stat().st_size > 100_000
+
+
+# --- LanceDB, for resources/incident_index.py
+
+
+def lance_table(folder, *, keyed: bool = True):
+    marked = {b"lance-schema:unenforced-primary-key": b"true"} if keyed else None
+    schema = pyarrow.schema(
+        [pyarrow.field("key", pyarrow.string(), nullable=False, metadata=marked), ("text", pyarrow.string())]
+    )
+    return lancedb.connect(folder).create_table("t", schema=schema), schema
+
+
+def lance_merge(table, schema, keys: list[str], text: str) -> None:
+    rows = pyarrow.table({"key": keys, "text": [text] * len(keys)}, schema=schema)
+    table.merge_insert("key").when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+
+def test_of_two_writers_that_saw_the_same_version_the_marked_key_keeps_rows_single(tmp_path):
+    table, schema = lance_table(tmp_path)
+    other = lancedb.connect(tmp_path).open_table("t")
+    assert other.version == table.version
+    lance_merge(table, schema, ["a", "b"], "first")
+    lance_merge(other, schema, ["b", "c"], "second")
+    table.checkout_latest()
+    assert sorted(table.to_arrow()["key"].to_pylist()) == ["a", "b", "c"]
+
+
+def test_words_of_rows_that_came_after_the_text_index_are_found_before_and_after_optimize(tmp_path):
+    table, schema = lance_table(tmp_path)
+    lance_merge(table, schema, ["a"], "bearing wear")
+    table.create_index("text", config=FTS())
+    lance_merge(table, schema, ["b"], "bearings")
+    for _ in range(2):
+        found = table.search("bearing", query_type="fts").select(["key", "_score"]).to_arrow()
+        assert sorted(found["key"].to_pylist()) == ["a", "b"]
+        table.optimize(cleanup_older_than=timedelta(hours=1))
+
+
+def test_an_open_table_stays_at_its_version_until_it_is_told_to_look(tmp_path):
+    table, schema = lance_table(tmp_path)
+    reader = lancedb.connect(tmp_path).open_table("t")
+    lance_merge(table, schema, ["a"], "x")
+    assert reader.count_rows() == 0
+    reader.checkout_latest()
+    assert reader.count_rows() == 1
