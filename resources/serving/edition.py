@@ -11,6 +11,11 @@ ASKED = """
            current_setting('timescaledb.license', true),
            to_regproc('add_columnstore_policy') IS NOT NULL
 """
+SEARCHED = """
+    SELECT set_config('search_path', coalesce(
+        (SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'timescaledb'), 'public'), false)
+"""
+"""Statement that finds Timescale's functions, whatever path the role or the database has by default."""
 OLDEST_POSTGRES = 15  # of it and newer, PUBLIC makes nothing in schema public
 
 

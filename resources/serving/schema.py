@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.contracts.views import VIEWS
 from resources.serving import server_views
+from resources.serving.edition import SEARCHED
 from resources.serving.interface import ServingError
 
 HEAD = "0001"
@@ -46,6 +47,7 @@ def prepare(connect: Callable[[], Any], *, until: str = "head") -> None:
             server: Any = connection.connection.driver_connection
             server.execute(f"SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock({LOCK})")
             server.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+            server.execute(SEARCHED)
             if server.execute("SELECT to_regnamespace('store')").fetchone()[0] is None:
                 server.execute("CREATE SCHEMA store")
             config.attributes["connection"] = connection

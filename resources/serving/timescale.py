@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from resources.lake import Lake
+from resources.serving.edition import SEARCHED
 from resources.serving.interface import Answer, Published, QueryError, ServingError
 from resources.serving.roles import READER
 from resources.settings import from_environment
@@ -247,7 +248,7 @@ class TimescaleServing:
         try:
             with self._connect() as connection:
                 connection.autocommit = True
-                connection.execute(f"SET TimeZone = 'UTC'; SET lock_timeout = '{WAITING_S}s'")
+                connection.execute(f"SET TimeZone = 'UTC'; SET lock_timeout = '{WAITING_S}s'; {SEARCHED}")
                 yield connection
         except psycopg.errors.LockNotAvailable:
             told = f"waited {WAITING_S} s for another run that publishes, or for who holds a table"

@@ -107,6 +107,8 @@ def test_chunks_that_were_moved_into_the_columnstore_take_late_rows_and_correcti
     assert served.differing() == []
     with served.server.connected() as connection:
         connection.execute("RESET timescaledb.max_tuples_decompressed_per_dml_transaction")
+        for chunk in chunks:
+            connection.execute(f"CALL convert_to_rowstore('{chunk}', if_columnstore => true)")
 
 
 def test_a_run_goes_on_without_its_server_and_the_next_catches_up(served):
