@@ -80,7 +80,8 @@ def publish(connection: Any, lake: Lake, layout: Layout) -> Published | None:
             done.append(load(connection, layout, part))
             rows += part.rows.height + part.gone.height
         if table == "readings":
-            rollup.touch(connection, [hour for each in done for hour in each.hours])
+            gone = rollup.orphans(connection) if changes.rows is None else []
+            rollup.touch(connection, [*gone, *(hour for each in done for hour in each.hours)])
         connection.execute(
             "INSERT INTO store.taken VALUES (%s, %s, %s, now()) ON CONFLICT (table_name) DO UPDATE SET "
             "table_id = excluded.table_id, version = excluded.version, taken_at = excluded.taken_at",

@@ -40,6 +40,18 @@ def touch(connection: Any, hours: Iterable[datetime]) -> None:
             connection.execute(HOURS, [since, until])
 
 
+def orphans(connection: Any) -> list[datetime]:
+    """Hours that the rollup tells of series that have no reading in them any more."""
+    asked = """
+        SELECT DISTINCT hour FROM store.readings_hourly h
+        WHERE NOT EXISTS (
+            SELECT FROM store.readings r WHERE r.machine = h.machine AND r.sensor = h.sensor
+            AND r.recorded_at >= h.hour AND r.recorded_at < h.hour + INTERVAL '1 hour'
+        )
+    """
+    return [row[0] for row in connection.execute(asked)]
+
+
 def catch_up(connection: Any) -> None:
     """Refresh what was noted; outside a transaction."""
     for since, until in connection.execute(
