@@ -17,6 +17,7 @@ from resources.leftovers import leftovers
 from resources.register import RegisterFile
 from resources.removed import remove
 from resources.serving.interface import QueryError
+from resources.serving.timescale import serving_settings
 from resources.settings_file import SettingsFileError
 
 LOW_BYTES = 1_000_000_000
@@ -91,7 +92,7 @@ def declarations(patient: Patient) -> Iterator[Finding]:
     reads = (
         (home.machines, register.load),
         (home.crew, lambda: parse_crew(register.crew_text())),
-        (home.settings, CareFile(path=str(home.settings)).load),
+        (home.settings, lambda: (CareFile(path=str(home.settings)).load(), serving_settings(home.settings))),
     )
     for path, read in reads:
         try:

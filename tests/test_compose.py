@@ -104,7 +104,7 @@ def test_no_secret_stands_in_a_file_and_each_is_asked_for():
 def test_what_we_set_is_what_we_read():
     read = set(re.findall(r'"((?:SMARTMAINT|DAGSTER)_\w+)"', (REPOSITORY / "resources" / "settings.py").read_text()))
     told = {name for service in OURS.values() for name in service["environment"] if not name.startswith("MLFLOW_")}
-    assert told - {"SMARTMAINT_SERVING_URL"} <= read
+    assert told <= read
     address = SERVICES["daemon"]["environment"]["SMARTMAINT_DAGSTER_STORAGE"]
     assert address.startswith("postgresql+psycopg2://")
     assert 'storage = "postgres"' in (REPOSITORY / "deploy" / "settings.toml").read_text()

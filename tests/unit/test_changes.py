@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.tables import HOUR, MONDAY, loose
 
-from pipelines.changes import earliest, machines_that_differ, touched_windows
+from pipelines.changes import earliest, last_states, machines_that_differ, touched_windows
 
 NOTHING = pl.DataFrame()  # a feed without news has no columns either
 
@@ -192,3 +192,25 @@ def test_spans_cover_every_window_and_nothing_else_and_lie_apart(places):
     event(f"joined: {len(found) < len(places)}")
     assert sorted(minutes) == covered
     assert all(until < since for (_, until), (since, _) in pairwise(found))
+
+
+def test_of_a_key_the_last_commit_says_whether_it_is_there():
+    rows = [
+        ("a", 1.0, 1, "insert"),
+        ("a", 1.0, 2, "delete"),
+        ("a", 2.0, 2, "insert"),
+        ("b", 1.0, 1, "insert"),
+        ("b", 1.0, 3, "delete"),
+    ]
+    feed = pl.DataFrame(rows, schema=["key", "value", "_commit_version", "_change_type"], orient="row")
+    for order in (feed, feed.reverse(), feed.sample(fraction=1.0, shuffle=True, seed=1)):
+        told = last_states(order, ["key"]).sort("key").select("key", "value", "_change_type").rows()
+        assert told == [("a", 2.0, "insert"), ("b", 1.0, "delete")]
+
+
+def test_of_versions_of_a_key_the_highest_counts_whichever_came_last():
+    rows = [("a", 9.0, 5, 1, "insert"), ("a", 1.0, 4, 2, "insert")]
+    schema = ["key", "value", "batch_seq", "_commit_version", "_change_type"]
+    feed = pl.DataFrame(rows, schema=schema, orient="row")
+    assert last_states(feed, ["key"], "batch_seq")["value"].to_list() == [9.0]
+    assert last_states(feed.clear(), ["key"]).is_empty()
