@@ -20,6 +20,7 @@ HOURS = """
     FROM store.readings
     WHERE quality <> 3 AND recorded_at >= %s AND recorded_at < %s
     GROUP BY 1, 2, 3
+    ORDER BY 1, 2, 3 -- hours of a series lie together
 """
 
 

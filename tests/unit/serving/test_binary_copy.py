@@ -13,7 +13,8 @@ from resources.serving.layout import LAYOUTS
 TYPES = {"a": "integer", "b": "bigint", "c": "double precision", "t": "timestamptz"}
 SCHEMA = {"a": pl.Int32, "b": pl.Int64, "c": pl.Float64, "t": pl.Datetime("us", "UTC")}
 FORMATS = {"integer": ">i", "bigint": ">q", "double precision": ">d", "timestamptz": ">q"}
-MOMENTS = st.datetimes(min_value=datetime.min.replace(year=1990), timezones=st.just(UTC))
+SECONDS = st.floats(631_152_000.0, 4_102_444_800.0)  # 1990 to 2100
+MOMENTS = SECONDS.map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 ROWS = st.lists(
     st.tuples(
         st.none() | st.integers(-(2**31), 2**31 - 1),
