@@ -33,6 +33,7 @@ def prepare(
         print_json({"server": server.place, "edition": edition, "left": left})
         return
     OUT.print(f"{server.place}: {edition}; schema, views and the roles bi_reader and smartmaint_writer are ready.")
+    OUT.print("Other roles of the server connect to this database no longer, unless you grant it to them.")
     OUT.print(r"Give each role a password: psql, then \password bi_reader")
     for line in left:
         say_error(line)
@@ -59,10 +60,12 @@ def server_of(home: "Home") -> "TimescaleServing":
     """The server of a home.
 
     Raises:
-        CommandError: None is set.
+        CommandError: There is no home, or none is set.
     """
     from resources.serving.timescale import TimescaleServing, home_id, serving_settings
 
+    if not (home.root / "home.json").exists():
+        raise CommandError(f"{home.root} is no home yet: `smartmaint prepare` makes it one")
     if url := serving_settings(home.settings).url:
         return TimescaleServing(url, home_id(home.root))
     raise CommandError(

@@ -10,7 +10,20 @@ import pytest
 from architecture import FOLDERS, RULES, modules
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-HEAVY = ("sklearn", "prophet", "ortools", "mlflow", "lancedb", "scipy", "pandera", "matplotlib", "pandas", "skops")
+HEAVY = (
+    "sklearn",
+    "prophet",
+    "ortools",
+    "mlflow",
+    "lancedb",
+    "scipy",
+    "pandera",
+    "matplotlib",
+    "pandas",
+    "skops",
+    "psycopg",
+    "alembic",
+)
 
 # Told by the rules: file, line, and one of these.
 RIGHT = "arrow to the right:"
