@@ -22,7 +22,6 @@ HEAVY = (
     "pandas",
     "skops",
     "psycopg",
-    "alembic",
 )
 
 # Told by the rules: file, line, and one of these.
