@@ -174,7 +174,9 @@ def _remove(connection: Any, layout: Layout, gone: pl.DataFrame) -> tuple[int, l
         return 0, []
     rows = with_ids(connection, layout, gone)
     stage(connection, layout, rows)
-    return remove_staged(connection, layout, _span_of(rows, layout)), _hours(rows, layout)
+    removed = remove_staged(connection, layout, _span_of(rows, layout))
+    plan_freely(connection)
+    return removed, _hours(rows, layout)
 
 
 def _note_series(connection: Any, rows: pl.DataFrame) -> None:

@@ -3,22 +3,27 @@
 import os
 import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from databases import database
 from homes import START, Plant, telemetry
 from serving_rows import late
 
 from jobs.definitions import build_definitions
 from pipelines.contracts.views import VIEWS
+from resources import migrations
 from resources.serving.interface import QueryError, ServingError
 from resources.serving.layout import BIG, LAYOUTS
+from resources.serving.schema import HEAD, is_current, prepare
 from resources.serving.timescale import TimescaleServing
 
 pytestmark = pytest.mark.service
+MIGRATIONS = Path(migrations.__file__).parent
 
 
 def test_more_scattered_hours_than_are_refreshed_one_by_one_are_all_right(served):
@@ -188,3 +193,20 @@ def test_every_table_of_the_server_has_the_columns_of_its_layout(served):
         assert set(VIEWS) == {
             row[0] for row in connection.execute("SELECT viewname FROM pg_views WHERE schemaname = 'bi'").fetchall()
         }
+
+
+def test_every_version_of_the_schema_is_upgraded_to_the_newest(served):
+    if os.environ["SMARTMAINT_TEST_TIMESCALE"].rpartition("/")[0] not in served.server.url:
+        pytest.skip("this server has one database")
+    versions = [revision.revision for revision in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    assert versions[0] == HEAD
+    for version in versions:
+        with database() as url:
+            server = TimescaleServing(url, home_id="older")
+            prepare(lambda url=url: psycopg.connect(url), until=version)
+            server.prepare()
+            with server.connected() as connection:
+                assert is_current(connection)
+            list(server.publish(served.lake, LAYOUTS))
+            counted = "SELECT count(*) FROM readings"
+            assert server.query(counted).rows == served.server.query(counted).rows
