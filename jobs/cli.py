@@ -189,13 +189,15 @@ def sql(
     """Query the results, read-only; views as in `select * from information_schema.tables where table_schema = 'bi'`."""
     from resources.home import Home
     from resources.serving.duckdb_catalog import Catalog
+    from resources.serving.interface import Serving
 
     if form not in FORMATS:
         raise typer.BadParameter(f"{form!r}; expected table, csv or json", param_hint="--format")
     with _stated():
         place = Home(_root(home))
         local = Catalog(path=str(place.catalog), lake_root=str(place.lake))
-        answer = (serving.server_of(place) if server else local).query(query)
+        asked: Serving = serving.server_of(place) if server else local
+        answer = asked.query(query)
     if as_json:
         print_json({"columns": answer.columns, "rows": answer.rows})
     elif form == "json":

@@ -8,8 +8,7 @@ from resources.serving.interface import ServingError
 ASKED = """
     SELECT current_setting('server_version_num')::int / 10000,
            (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
-           current_setting('timescaledb.license', true),
-           to_regproc('add_columnstore_policy') IS NOT NULL
+           current_setting('timescaledb.license', true)
 """
 SEARCHED = """
     SELECT set_config('search_path', coalesce(
@@ -25,13 +24,11 @@ class Edition:
     postgres: Major version.
     timescale: Version of the extension.
     has_community_features: Continuous aggregates, columnstore and policies: licence `timescale`, not `apache`.
-    has_columnstore: That of TimescaleDB 2.18 and newer.
     """
 
     postgres: int
     timescale: str
     has_community_features: bool
-    has_columnstore: bool
 
     def __str__(self) -> str:
         licence = "Community" if self.has_community_features else "Apache"
@@ -44,7 +41,7 @@ def edition_of(connection: Any) -> Edition:
     Raises:
         ServingError: The extension is not there, or the server is too old.
     """
-    postgres, timescale, licence, has_columnstore = connection.execute(ASKED).fetchone()
+    postgres, timescale, licence = connection.execute(ASKED).fetchone()
     if timescale is None:
         raise ServingError(
             "the database has no extension timescaledb: install TimescaleDB on the server, name it in "
@@ -52,5 +49,4 @@ def edition_of(connection: Any) -> Edition:
         )
     if postgres < OLDEST_POSTGRES:
         raise ServingError(f"PostgreSQL {postgres} is too old; expected {OLDEST_POSTGRES} or newer")
-    community = licence == "timescale"
-    return Edition(postgres, timescale, community, community and bool(has_columnstore))
+    return Edition(postgres, timescale, licence == "timescale")
