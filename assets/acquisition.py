@@ -43,6 +43,8 @@ def _spec(name: str, description: str) -> dg.AssetSpec:
     specs=[
         _spec("readings", "Sensor readings as they landed, every version of a value; broken rows are in quarantine."),
         _spec("labels", "Known truth that arrived: read by training and evaluation alone, never by what scores."),
+        _spec("events", "What happened to machines, as it was recorded: errors, failures, maintenance."),
+        _spec("snapshots", "Waveforms and sound as they landed, in the precision of the file they came in."),
     ],
     partitions_def=SOURCES,
     check_specs=[
@@ -96,6 +98,8 @@ def landing(
         asset_key="labels",
         metadata={"dagster/row_count": lake.count("labels", source=source), "labels_landed": receipt.labels_landed},
     )
+    for table in ("events", "snapshots"):
+        yield dg.MaterializeResult(asset_key=table, metadata={"dagster/row_count": lake.count(table, source=source)})
 
 
 @dg.asset(

@@ -196,10 +196,10 @@ def read_claimed(claim: Claim, source: Source) -> "Parsed":
         OSError: The file cannot be had; says nothing of what is in it.
     """
     from pipelines.importers.formats import read_file
-    from pipelines.importers.parsed import FileError
+    from pipelines.importers.parsed import FileError, joined
 
     try:
-        return read_file(claim.path, importer=source.importer, source=source.name, zone=source.zone)
+        return joined(read_file(claim.path, source))
     except FileError as error:
         raise FileError(error.code, str(error).replace(claim.path.name, claim.name, 1)) from None
     except MemoryError:

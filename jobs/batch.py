@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.contracts.vocabulary import TABLES
+from pipelines.contracts.vocabulary import LANDED, TABLES
 
 GRAPH = tuple(table for table in TABLES if table != "work_orders")
 """Every table that follows from one source."""
@@ -13,8 +13,8 @@ SERVING = dg.AssetSelection.groups("serving") - INCIDENTS
 
 IMPORT_BATCH = dg.define_asset_job(
     "import_batch",
-    dg.AssetSelection.assets("readings", "labels"),
-    description="Land files of one source: readings and labels, nothing else.",
+    dg.AssetSelection.assets(*LANDED),
+    description="Land files of one source: readings, labels, events and snapshots, nothing else.",
     executor_def=dg.in_process_executor,
 )
 

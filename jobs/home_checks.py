@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from jobs.findings import Finding, Patient
-from pipelines.contracts.vocabulary import SERVED, TABLES
+from pipelines.contracts.vocabulary import LANDED, SERVED, TABLES
 from pipelines.register import RegisterError
 from resources.care import CareFile
 from resources.home import create_tables
@@ -24,8 +24,6 @@ LOW_BYTES = 1_000_000_000
 LOW_FILES = 10_000
 SKEW_S = 2.0
 AHEAD = timedelta(minutes=10)
-ARRIVED = ("readings", "labels")
-"""Tables that follow from files alone: an empty one in their place would empty all that is derived."""
 
 
 def temporary_files(patient: Patient) -> Iterator[Finding]:
@@ -118,7 +116,7 @@ def tables(patient: Patient) -> Iterator[Finding]:
         if (Path(uri) / "_delta_log").exists():
             yield Finding("tables", damage, uri, "restore it from a backup, or run `smartmaint rebuild`")
             continue
-        if table in ARRIVED and has_landed:
+        if table in LANDED and has_landed:
             yield Finding("tables", damage, uri, "mount or restore it, or run `smartmaint rebuild`")
             continue
         if patient.mends:

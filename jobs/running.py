@@ -8,6 +8,7 @@ from typing import Any
 from jobs.batch import GRAPH
 from jobs.failures import CommandError
 from jobs.runs import Ran, opened
+from pipelines.contracts.vocabulary import LANDED
 from resources.inbox import Inbox
 
 PLANNED = ("work_orders", "incidents")
@@ -52,8 +53,8 @@ def run_all(root: Path, *, source: str | None, day: str | None, select: Sequence
 
 
 def _chosen(assets: Sequence[str], select: Sequence[str] | None) -> list[str]:
-    if select is not None and set(select) & {"readings", "labels"}:
-        select = [*select, "readings", "labels"]  # one step reads a file once and lands both
+    if select is not None and set(select) & set(LANDED):
+        select = [*select, *LANDED]  # one step reads a file once and lands all
     chosen = [name for name in assets if select is None or name in select]
     return [*chosen, "catalog"] if chosen else []
 

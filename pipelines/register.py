@@ -17,7 +17,7 @@ from pipelines.failures import StatedError
 MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
-SOURCE_KEYS = {"importer", "window", "zone", "healthy"}
+SOURCE_KEYS = {"importer", "window", "zone", "healthy", "table"}
 MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures", "healthy"}
 ROWS = "machines/2"
 """Form of the rows made of a register: a new one reaches homes whose file stays as it is."""
@@ -63,7 +63,8 @@ class Machine:
 class Source:
     """One plant, line or data set: how its files are read and how long its windows are.
 
-    `zone` is the IANA name of the clock that wrote times without a zone.
+    `zone` is the IANA name of the clock that wrote times without a zone; `table` says which column of a plain table is
+    what, for the importer `table` (`pipelines.importers.mapping`); None where the format is known.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Source:
     window: str = WINDOW
     healthy: Span | None = None
     zone: str = "UTC"
+    table: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _source(name: str, entry: Mapping[str, Any]) -> Source:
     if window not in WINDOWS:
         raise RegisterError(f"{where}: window is {window!r}; expected one of {', '.join(WINDOWS)}")
     zone = _zone(entry.get("zone", "UTC"), where)
-    return Source(name, str(entry.get("importer", "readings")), window, _span(entry, where), zone)
+    table = _table(entry, "table", where) or None
+    return Source(name, str(entry.get("importer", "readings")), window, _span(entry, where), zone, table)
 
 
 def _zone(found: Any, where: str) -> str:

@@ -7,6 +7,7 @@ from pipelines.contracts.anomaly_scores import ANOMALY_SCORES
 from pipelines.contracts.baselines import BASELINES
 from pipelines.contracts.data_quality import DATA_QUALITY
 from pipelines.contracts.decisions import DECISIONS
+from pipelines.contracts.events import EVENTS
 from pipelines.contracts.exceedances import EXCEEDANCES
 from pipelines.contracts.forecasts import FORECASTS
 from pipelines.contracts.health_index import HEALTH_INDEX
@@ -14,6 +15,7 @@ from pipelines.contracts.labels import LABELS
 from pipelines.contracts.machines import MACHINES
 from pipelines.contracts.outages import OUTAGES
 from pipelines.contracts.readings import READINGS
+from pipelines.contracts.snapshots import SNAPSHOTS
 from pipelines.contracts.verdicts import VERDICTS_TABLE
 from pipelines.contracts.window_features import WINDOW_FEATURES
 from pipelines.contracts.work_orders import WORK_ORDERS
@@ -22,6 +24,8 @@ CONTRACTS = MappingProxyType(
     {
         "readings": READINGS,
         "labels": LABELS,
+        "events": EVENTS,
+        "snapshots": SNAPSHOTS,
         "machines": MACHINES,
         "window_features": WINDOW_FEATURES,
         "baselines": BASELINES,

@@ -10,6 +10,8 @@ SOURCE = r"^[a-z][a-z0-9-]{0,62}$"
 TABLES = (
     "readings",
     "labels",
+    "events",
+    "snapshots",
     "machines",
     "window_features",
     "baselines",
@@ -26,8 +28,18 @@ TABLES = (
 )
 """Every table, in the order data flows."""
 
-SERVED = tuple(table for table in TABLES if table not in ("labels", "exceedances"))
-"""Tables that people query: known truth is for training and evaluation alone, exceedances are carried by alarms."""
+SERVED = tuple(table for table in TABLES if table not in ("labels", "exceedances", "snapshots"))
+"""Tables that people query: known truth is for training and evaluation alone, exceedances are carried by alarms, and
+waveforms say nothing to SQL."""
+
+LANDED = ("readings", "labels", "events", "snapshots")
+"""Tables that files land in: all others follow from them."""
+
+SIGNALS = ("vibration", "sound")
+ENCODINGS = ("f8", "f4", "i4", "i2", "u1")
+"""Types of a sample, as NumPy names them; little-endian."""
+
+EVENT_KINDS = ("error", "failure", "maintenance", "commissioned")
 
 QUALITIES = ("good", "uncertain", "bad")
 """How far the sender trusts a reading (OPC UA); `bad` readings are kept but never computed with."""

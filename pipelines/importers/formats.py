@@ -1,5 +1,6 @@
 """Every format by the name that the register and `smartmaint import` use."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -8,31 +9,42 @@ from typing import Protocol
 from pipelines.importers.kaggle_pump import read_kaggle_pump
 from pipelines.importers.long_table import read_long_table
 from pipelines.importers.parsed import FileError, Parsed
+from pipelines.register import Source
 
 
 class Importer(Protocol):
-    """Reads one file as it lies there; raises `FileError` where it is not what it should be."""
+    """Reads one file as it lies there, piece by piece: pieces follow each other, no two share a row of the file.
 
-    def __call__(self, path: Path, *, source: str, zone: str) -> Parsed: ...
+    Raises `FileError` where it is not what it should be, before the first piece: what is wrong with one row, or with
+    one member of an archive, is told in `broken`, so that the others land.
+    """
+
+    def __call__(self, path: Path, declared: Source) -> Iterator[Parsed]: ...
+
+
+def _whole(read: Callable[..., Parsed]) -> Importer:
+    def pieces(path: Path, declared: Source) -> Iterator[Parsed]:
+        yield read(path, source=declared.name, zone=declared.zone)
+
+    return pieces
 
 
 IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
-    {"readings": read_long_table, "kaggle-pump": read_kaggle_pump}
+    {"readings": _whole(read_long_table), "kaggle-pump": _whole(read_kaggle_pump)}
 )
 
 HEALTHY = MappingProxyType({"kaggle-pump": (datetime(2018, 4, 1, tzinfo=UTC), datetime(2018, 4, 3, tzinfo=UTC))})
 """Known-good span of public data sets: the pump's first failure is on 2018-04-12."""
 
 
-def read_file(path: Path, *, importer: str, source: str, zone: str = "UTC") -> Parsed:
-    """Read one file in the format its source declares; `zone` is that of times which name none.
+def read_file(path: Path, declared: Source) -> Iterator[Parsed]:
+    """Read one file in the format its source declares, in pieces that fit memory.
 
     Raises:
         FileError: No such format, or the file is not in it.
     """
-    reader = IMPORTERS.get(importer)
+    reader = IMPORTERS.get(declared.importer)
     if reader is None:
-        raise FileError(
-            "unknown_format", f"source {source}: no importer {importer!r}; known are {', '.join(IMPORTERS)}"
-        )
-    return reader(path, source=source, zone=zone)
+        told = f"no importer {declared.importer!r}; known are {', '.join(IMPORTERS)}"
+        raise FileError("unknown_format", f"source {declared.name}: {told}")
+    yield from reader(path, declared)
