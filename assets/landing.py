@@ -1,12 +1,14 @@
 """From the inbox to the lake: read, judge, commit, then archive. A file leaves the inbox last."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from pipelines.contracts.vocabulary import LANDED
 from pipelines.register import Source
 from resources.inbox import Claim, Inbox
 from resources.lake import SEQ_STEP, Lake, redo_on_conflict
@@ -16,17 +18,19 @@ if TYPE_CHECKING:
     from pipelines.importers.parsed import Parsed
     from pipelines.importers.sorting import Landing, Receipt
 
-AT_ONCE = 200  # files in one commit: what they hold is in memory together
+FILES_AT_ONCE, BYTES_AT_ONCE = 200, 64 << 20
+"""In one commit: what they hold is in memory together. A file that holds more lands piece by piece."""
 
 
 @dataclass(frozen=True)
 class File:
-    """One file that could be read.
+    """One file that could be read, or a piece of one.
 
     Attributes:
         seq: Order in which it first landed, as the archive tells it; None for one that is not there.
         landed_at: Moment that is written into its new rows.
         judged_at: Landing clock that its times are held against.
+        others: The pieces that follow, where it is the first of many.
     """
 
     claim: Claim
@@ -34,14 +38,25 @@ class File:
     seq: int | None
     landed_at: datetime
     judged_at: datetime
+    others: "Iterator[Parsed] | None" = None
+
+    def pieces(self) -> "Iterator[File]":
+        """Itself, and every other piece."""
+        yield replace(self, others=None)
+        for parsed in self.others or ():
+            yield replace(self, parsed=parsed, others=None)
 
 
 @dataclass(frozen=True)
 class Committed:
-    """What became of one file: its order, when it first landed, what it added and what was refused."""
+    """What became of one file.
 
-    seq: int
-    landed_at: datetime
+    Attributes:
+        order: `batch_seq`, and `landed_at`: when it first landed.
+        landing: What it added and what was refused.
+    """
+
+    order: Mapping[str, Any]
     landing: "Landing"
 
 
@@ -78,38 +93,107 @@ def land(files: Sequence[str], *, source: Source, lake: Lake, inbox: Inbox, now:
     from pipelines.importers.sorting import Receipt
 
     landed = Landed(Receipt())
-    for first in range(0, len(files), AT_ONCE):
-        _land(files[first : first + AT_ONCE], source, lake, inbox, now, landed, again=again)
+    for group in in_groups(_fresh(files, source, lake, inbox, now, landed, again=again)):
+        if group[0].others is None:
+            _land_together(group, source, lake, inbox, landed)
+        else:
+            _land_pieces(group[0], source, lake, inbox, landed)
     return landed
 
 
-def _land(
-    files: Iterable[str], source: Source, lake: Lake, inbox: Inbox, now: datetime, landed: Landed, *, again: bool
-) -> None:
-    fresh = []
+def in_groups(files: Iterable[File]) -> Iterator[list[File]]:
+    """Files to commit together, as many as memory can hold; one that lands in pieces is a group of its own."""
+    group: list[File] = []
+    held = 0
+    for file in files:
+        held += _bytes(file.parsed)
+        if group and (file.others or held > BYTES_AT_ONCE or len(group) == FILES_AT_ONCE):
+            yield group
+            group, held = [], _bytes(file.parsed)
+        group.append(file)
+        if file.others:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _fresh(
+    files: Sequence[str], source: Source, lake: Lake, inbox: Inbox, now: datetime, landed: Landed, *, again: bool
+) -> Iterator[File]:
+    """Files of which anything may land; those that are known go to the archive on the way."""
     for file in _read(files, source, inbox, now, landed, again=again):
-        batch = file.claim.batch_id
         # a file whose run was killed before it was archived is judged once more, for what of it was refused
-        if again or file.seq is None or not lake.knows("readings", source=source.name, batch=batch):
-            fresh.append(file)
+        if again or file.seq is None or not lake.knows("readings", source=source.name, batch=file.claim.batch_id):
+            yield file
         else:
-            landed.receipt += _known(file.parsed)
+            landed.receipt += _known(file)
             _archive(file, {}, inbox, landed)
-    committed = redo_on_conflict(lambda: commit(fresh, source.name, lake))
-    refused = inbox.refused_batches(source=source.name)
-    for file in fresh:
+
+
+def _land_together(files: Sequence[File], source: Source, lake: Lake, inbox: Inbox, landed: Landed) -> None:
+    committed = redo_on_conflict(lambda: commit(files, source.name, lake))
+    for file in files:
         done = committed[file.claim.batch_id]
-        receipt, rejected = done.landing.receipt, done.landing.rejected
-        landed.receipt += receipt
-        landed.days.update(done.landing.readings["day"])
-        if not rejected.is_empty():
-            _refuse(
-                file.claim, {**_row_reason(rejected), "counts": asdict(receipt)}, source, inbox, now, landed, rejected
-            )
-        facts = {"batch_seq": done.seq, "landed_at": done.landed_at, "judged_at": now}
-        _archive(file, {"importer": source.importer, "zone": source.zone, **facts}, inbox, landed)
-        if rejected.is_empty() and file.claim.batch_id in refused:
-            inbox.release(refused[file.claim.batch_id])
+        landed.days.update(done.landing.readings["day"].unique())
+        _finish(file, done.order, done.landing.receipt, done.landing.rejected, source, inbox, landed)
+
+
+def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: Landed) -> None:
+    """Land a file that is too large to be held at once: piece by piece, each in a commit of its own.
+
+    A run that dies in between leaves the pieces it committed; the file is still in the inbox, and the next one finds
+    them known.
+    """
+    from pipelines.importers.parsed import FileError, no_broken
+    from pipelines.importers.sorting import Receipt
+
+    order, receipt, rejected = None, Receipt(), [no_broken()]
+    try:
+        for piece in file.pieces():
+            if not file.claim.is_as_it_was():
+                landed.left += [_still_written(file.claim)] if file.claim.path.exists() else []
+                return
+            done = _committed(piece, source, lake)
+            order = order or done.order
+            receipt = replace(receipt + done.landing.receipt, files=1)
+            rejected.append(done.landing.rejected)
+            landed.days.update(done.landing.readings["day"].unique())
+    except FileError as error:  # an importer looks its file over first; what shows later is told all the same
+        landed.receipt += replace(receipt, files=1, files_quarantined=1)
+        _refuse(file.claim, _file_reason(error), source, inbox, file.judged_at, landed)
+        return
+    assert order is not None
+    _finish(file, order, receipt, pl.concat(rejected), source, inbox, landed)
+
+
+def _committed(file: File, source: Source, lake: Lake) -> Committed:
+    return redo_on_conflict(lambda: commit([file], source.name, lake))[file.claim.batch_id]
+
+
+def _finish(
+    file: File,
+    order: Mapping[str, Any],
+    receipt: "Receipt",
+    rejected: pl.DataFrame,
+    source: Source,
+    inbox: Inbox,
+    landed: Landed,
+) -> None:
+    """Count a file whose rows are committed, keep what of it was refused, and put it into the archive."""
+    landed.receipt += receipt
+    if not rejected.is_empty():
+        reason = {**_row_reason(rejected), "counts": asdict(receipt)}
+        _refuse(file.claim, reason, source, inbox, file.judged_at, landed, rejected)
+    _archive(file, {**how_read(source), **order, "judged_at": file.judged_at}, inbox, landed)
+    if rejected.is_empty() and (held := inbox.refused_batches(source=source.name).get(file.claim.batch_id)):
+        inbox.release(held)
+
+
+def how_read(source: Source) -> dict[str, Any]:
+    """What else than the file its rows follow from, for the archive to keep beside it."""
+    table = {} if source.table is None else {"table": source.table}
+    return {"importer": source.importer, "zone": source.zone, **table}
 
 
 def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committed]:
@@ -120,16 +204,14 @@ def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committe
     Raises:
         CommitFailedError: Another run landed files of the source meanwhile; redo.
     """
-    from pipelines.contracts.labels import KEY as LABEL_KEY
-    from pipelines.contracts.readings import KEY
-    from pipelines.importers.sorting import Batch, sort_out
+    from pipelines.importers.sorting import KINDS, Batch, sort_out, standing_columns
 
     if not files:
         return {}
-    base, labels_base = lake.base("readings"), lake.base("labels")
+    bases = {table: lake.base(table) for table in KINDS if _hold(files, table) or table == "readings"}
+    base = bases["readings"]
     first = lake.next_seq("readings", source=source, base=base)
-    spans = [span for file in files if (span := _span(file.parsed.readings))]
-    versions, known = lake.read("readings", source=source, spans=spans), lake.read("labels", source=source)
+    versions = {table: _versions(table, files, source, lake) for table in KINDS}
     committed: dict[str, Committed] = {}
     for place, file in enumerate(files):
         batch = file.claim.batch_id
@@ -137,24 +219,25 @@ def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committe
         seq = next(one for one in (noted, file.seq, first + place * SEQ_STEP) if one is not None)
         landing = sort_out(
             Batch(batch, seq, file.parsed),
-            _standing(_within(versions, _span(file.parsed.readings)), KEY, seq),
-            _standing(known, LABEL_KEY, seq),
+            {table: _standing(rows, KINDS[table].key, seq) for table, rows in versions.items()},
             source=source,
             landed_at=file.landed_at,
             now=file.judged_at,
         )
-        versions = pl.concat([versions, landing.readings])
-        known = pl.concat([known, landing.labels])
-        committed[batch] = Committed(seq, _first_landed(batch, versions, known) or file.landed_at, landing)
-    batches = {batch: done.seq for batch, done in committed.items()}
-    readings, labels = ([getattr(done.landing, name) for done in committed.values()] for name in ("readings", "labels"))
-    lake.append("labels", pl.concat(labels), source=source, batches=batches, base=labels_base)
-    lake.append("readings", pl.concat(readings), source=source, batches=batches, base=base)
+        for table, rows in landing.tables.items():
+            if len(files) > 1 and not rows.is_empty():
+                versions[table] = pl.concat([versions[table], rows.select(standing_columns(table))])
+        landed_at = _first_landed(batch, versions.values()) or file.landed_at
+        committed[batch] = Committed({"batch_seq": seq, "landed_at": landed_at}, landing)
+    batches = {batch: done.order["batch_seq"] for batch, done in committed.items()}
+    for table in reversed(bases):  # the readings last: their note says that a batch is there
+        rows = pl.concat([done.landing.tables[table] for done in committed.values()])
+        lake.append(table, rows, source=source, batches=batches, base=bases[table])
     return committed
 
 
 def _read(
-    files: Iterable[str], source: Source, inbox: Inbox, now: datetime, landed: Landed, *, again: bool
+    files: Sequence[str], source: Source, inbox: Inbox, now: datetime, landed: Landed, *, again: bool
 ) -> Iterator[File]:
     """Files that can be read; the others go to quarantine on the way, or stay, and hold nobody up."""
     from pipelines.importers.parsed import FileError
@@ -166,7 +249,7 @@ def _read(
             claim = inbox.bring_back(file) if again else inbox.claim(file)
             if claim is None:
                 continue
-            parsed = read_claimed(claim, source)
+            parsed, others = opened_file(claim, source)
         except FileError as error:
             assert claim is not None
             landed.receipt += Receipt(files=1, files_quarantined=1)
@@ -177,29 +260,37 @@ def _read(
         except OSError as error:  # not what it says but that it cannot be had: it may be had later
             landed.left.append({"file": file, "message": f"{file}: {error.strerror}; it stays where it is"})
             continue
+        note = inbox.landing_note(claim.batch_id, source=claim.source) or {}
+        taken = File(claim, parsed, note.get("batch_seq"), landed_at=now, judged_at=now, others=others)
         if not claim.is_as_it_was():
             landed.left += [_still_written(claim)] if claim.path.exists() else []
         elif claim.batch_id in seen:
-            landed.receipt += _known(parsed)
+            landed.receipt += _known(taken)
             inbox.discard(claim)
         else:
             seen.add(claim.batch_id)
-            note = inbox.landing_note(claim.batch_id, source=claim.source) or {}
-            yield File(claim, parsed, note.get("batch_seq"), landed_at=now, judged_at=now)
+            yield taken
 
 
-def read_claimed(claim: Claim, source: Source) -> "Parsed":
-    """Read a file as its source declares.
+def opened_file(claim: Claim, source: Source) -> "tuple[Parsed, Iterator[Parsed] | None]":
+    """First piece of a file as its source declares it, and the pieces that follow; None where it is all of it.
 
     Raises:
         FileError: It is not what it should be, or the importer failed on it in a way that nobody foresaw.
         OSError: The file cannot be had; says nothing of what is in it.
     """
+    pieces = _pieces(claim, source)
+    first = next(pieces)
+    second = next(pieces, None)
+    return first, None if second is None else chain([second], pieces)
+
+
+def _pieces(claim: Claim, source: Source) -> "Iterator[Parsed]":
     from pipelines.importers.formats import read_file
-    from pipelines.importers.parsed import FileError, joined
+    from pipelines.importers.parsed import FileError
 
     try:
-        return joined(read_file(claim.path, source))
+        yield from read_file(claim.path, source)
     except FileError as error:
         raise FileError(error.code, str(error).replace(claim.path.name, claim.name, 1)) from None
     except MemoryError:
@@ -209,6 +300,26 @@ def read_claimed(claim: Claim, source: Source) -> "Parsed":
             raise
         told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise FileError("unreadable", f"{claim.name}: the importer {source.importer} failed on it: {told}") from error
+
+
+def _bytes(parsed: "Parsed") -> int:
+    return sum(int(getattr(parsed, table).estimated_size()) for table in LANDED)
+
+
+def _hold(files: Sequence[File], table: str) -> bool:
+    return any(not getattr(file.parsed, table).is_empty() for file in files)
+
+
+def _versions(table: str, files: Sequence[File], source: str, lake: Lake) -> pl.DataFrame:
+    """What the lake has of the keys that the files name, every version of it."""
+    from pipelines.contracts.registry import CONTRACTS
+    from pipelines.importers.sorting import KINDS, standing_columns
+
+    time = CONTRACTS[table].metadata["time"]
+    rows = [getattr(file.parsed, table) for file in files]
+    spans = [span for frame in rows if (span := _span(frame, time))]
+    keys = pl.concat([frame.select(KINDS[table].key) for frame in rows])
+    return lake.read(table, source=source, spans=spans, time=time, columns=standing_columns(table), keys=keys)
 
 
 def _refuse(
@@ -222,7 +333,7 @@ def _refuse(
 ) -> None:
     from pipelines.importers.sorting import rules_version
 
-    how = {"importer": source.importer, "zone": source.zone, "version": rules_version()}
+    how = {**how_read(source), "version": rules_version()}
     folder = inbox.quarantine(claim, at=now, reason={**reason, **how}, rows=rows)
     if folder is None:
         landed.left.append(_still_written(claim))
@@ -241,17 +352,12 @@ def _still_written(claim: Claim) -> dict[str, str]:
     return {"file": claim.file, "message": f"{claim.file}: {told}"}
 
 
-def _known(parsed: "Parsed") -> "Receipt":
+def _known(file: File) -> "Receipt":
     """Receipt of a file that has landed before."""
     from pipelines.importers.sorting import Receipt
 
-    return Receipt(files=1, files_duplicate=1, rows_read=parsed.rows, rows_duplicate=parsed.rows)
-
-
-def _within(readings: pl.DataFrame, span: Span | None) -> pl.DataFrame:
-    if span is None:
-        return readings.clear()
-    return readings.filter(pl.col("recorded_at").is_between(span.since, span.until))
+    rows = sum(piece.parsed.rows for piece in file.pieces())
+    return Receipt(files=1, files_duplicate=1, rows_read=rows, rows_duplicate=rows)
 
 
 def _standing(versions: pl.DataFrame, key: Sequence[str], seq: int) -> pl.DataFrame:
@@ -260,17 +366,17 @@ def _standing(versions: pl.DataFrame, key: Sequence[str], seq: int) -> pl.DataFr
     return then.sort("batch_seq").unique(key, keep="last")
 
 
-def _first_landed(batch: str, *tables: pl.DataFrame) -> datetime | None:
+def _first_landed(batch: str, tables: Iterable[pl.DataFrame]) -> datetime | None:
     """When the first row of a batch landed, as the rows tell it."""
     moments = [table.filter(pl.col("batch_id") == batch)["landed_at"].min() for table in tables]
     return min((moment for moment in moments if isinstance(moment, datetime)), default=None)
 
 
-def _span(readings: pl.DataFrame) -> Span | None:
+def _span(rows: pl.DataFrame, time: str) -> Span | None:
     from pipelines.contracts.readings import EARLIEST, LATEST
 
-    readings = readings.filter(pl.col("recorded_at").is_between(EARLIEST, LATEST))  # the others are refused
-    since, until = readings["recorded_at"].min(), readings["recorded_at"].max()
+    sane = rows[time].filter(rows[time].is_between(EARLIEST, LATEST))  # the others are refused
+    since, until = sane.min(), sane.max()
     if not isinstance(since, datetime) or not isinstance(until, datetime):
         return None
     return Span(since, until + timedelta(microseconds=1))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +11,12 @@ from typing import Any
 
 import polars as pl
 
-from assets.landing import AT_ONCE, File, commit, read_claimed
+from assets.landing import File, commit, how_read, in_groups, opened_file
 from jobs.failures import CommandError
 from jobs.lock import hold
 from jobs.running import end_of
 from jobs.runs import Runner, opened
+from pipelines.contracts.vocabulary import LANDED
 from pipelines.importers.parsed import FileError
 from pipelines.register import Register, Source
 from resources.exchange import put_in_place
@@ -39,7 +40,7 @@ class Rebuilt:
         values: Readings of them.
         carried: Batches whose rows were taken from the old lake, since the archive has no original that can be read.
         missing: Batches of which neither has anything: name and sha256.
-        moved: Source and batch of files that are read with another zone than they landed with, and that zone.
+        moved: Source and batch of files that are read otherwise than they landed, and how.
     """
 
     sources: list[str]
@@ -47,7 +48,7 @@ class Rebuilt:
     values: int = 0
     carried: int = 0
     missing: list[str] = field(default_factory=list)
-    moved: list[tuple[str, str, str]] = field(default_factory=list)
+    moved: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
 def rebuild(root: Path, *, day: str | None = None) -> dict[str, Any]:
@@ -102,8 +103,8 @@ def _replaced(home: Home, runner: Runner) -> tuple[Rebuilt, list[str]]:
         _clear(new)
         raise CommandError("a run began meanwhile; nothing has changed, rebuild again")
     put_in_place(new, place)
-    for source, batch, zone in rebuilt.moved:
-        inbox.note_landing(batch, source=source, zone=zone)
+    for source, batch, how in rebuilt.moved:
+        inbox.note_landing(batch, source=source, **how)
     Catalog(path=str(home.catalog), lake_root=str(home.lake)).rebuild()  # the old one names files of the old lake
     try:
         _clear(new)
@@ -133,7 +134,8 @@ def _refuse_in_flight(runner: Runner) -> None:
 
 def _build(lake: Lake, old: Lake, inbox: Inbox, register: Register) -> Rebuilt:
     create_tables(lake)
-    rebuilt = Rebuilt(sorted({*inbox.archived_sources(), *_sources(old, "readings"), *_sources(old, "labels")}))
+    sources = {source for table in LANDED for source in _sources(old, table)}
+    rebuilt = Rebuilt(sorted(sources.union(inbox.archived_sources())))
     for table in RECORDS:
         lake.fill(table, _rows(old, table, like=lake))
     for source in rebuilt.sources:
@@ -163,33 +165,47 @@ def _land(
     rebuilt: Rebuilt,
 ) -> list[str]:
     """Land originals of the archive as they first landed; batches that cannot be read any more."""
-    unreadable, batches = [], list(notes)
-    for first in range(0, len(batches), AT_ONCE):
-        files = []
-        for batch in batches[first : first + AT_ONCE]:
-            note = notes[batch]
-            how = register.sources.get(source) or Source(source, note["importer"], zone=note["zone"])
-            file = _file(batch, how, note, inbox)
-            if file is None:
-                unreadable.append(batch)
-                continue
-            files.append(file)
-            if how.zone != note["zone"]:
-                rebuilt.moved.append((source, batch, how.zone))
-        done = commit(files, source, lake)
-        rebuilt.files += len(files)
-        rebuilt.values += sum(one.landing.readings.height for one in done.values())
+    unreadable: list[str] = []
+    for group in in_groups(_files(source, notes, inbox, register, rebuilt, unreadable)):
+        try:
+            for files in [group] if group[0].others is None else ([piece] for piece in group[0].pieces()):
+                done = commit(files, source, lake)
+                rebuilt.values += sum(one.landing.readings.height for one in done.values())
+            rebuilt.files += len(group)
+        except FileError:
+            unreadable.append(group[0].claim.batch_id)
     return unreadable
+
+
+def _files(
+    source: str,
+    notes: Mapping[str, Mapping[str, Any]],
+    inbox: Inbox,
+    register: Register,
+    rebuilt: Rebuilt,
+    unreadable: list[str],
+) -> Iterator[File]:
+    """Originals of the archive that can be read, in order of first landing."""
+    for batch, note in notes.items():
+        as_then = Source(source, note["importer"], zone=note["zone"], table=note.get("table"))
+        how = register.sources.get(source) or as_then
+        file = _file(batch, how, note, inbox)
+        if file is None:
+            unreadable.append(batch)
+            continue
+        if how_read(how) != how_read(as_then):
+            rebuilt.moved.append((source, batch, how_read(how)))
+        yield file
 
 
 def _file(batch: str, source: Source, note: Mapping[str, Any], inbox: Inbox) -> File | None:
     claim = inbox.from_archive(batch, source=source.name)
     landed_at, judged_at = (datetime.fromisoformat(note[name]) for name in ("landed_at", "judged_at"))
     try:
-        parsed = read_claimed(claim, source) if claim else None
+        parsed, others = opened_file(claim, source) if claim else (None, None)
     except FileError:
         return None
-    return File(claim, parsed, note["batch_seq"], landed_at, judged_at) if claim and parsed else None
+    return File(claim, parsed, note["batch_seq"], landed_at, judged_at, others) if claim and parsed else None
 
 
 def _of(batches: Iterable[str]) -> pl.Expr:
@@ -198,7 +214,7 @@ def _of(batches: Iterable[str]) -> pl.Expr:
 
 def _carry(source: str, which: pl.Expr, lake: Lake, old: Lake) -> set[str]:
     """Take over rows that only the old lake has; their batches."""
-    kept = {table: _rows(old, table, like=lake, source=source, where=which) for table in ("labels", "readings")}
+    kept = {table: _rows(old, table, like=lake, source=source, where=which) for table in reversed(LANDED)}
     orders = pl.concat([rows.select("batch_id", "batch_seq") for rows in kept.values()])
     batches = dict(orders.group_by("batch_id").agg(pl.col("batch_seq").min()).rows())
     if batches:

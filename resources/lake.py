@@ -207,13 +207,26 @@ class Lake(dg.ConfigurableResource["Lake"]):
         spans: Sequence[Span] | None = None,
         time: str = "recorded_at",
         where: pl.Expr | None = None,
+        columns: Sequence[str] | None = None,
+        keys: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
         """Rows of a table: of one source or all, in spans of its time column or of all time, and where else it holds.
 
         Of more spans than fit one predicate, whole days around them are read; of no span nothing, at no cost.
+
+        Args:
+            table: Its name.
+            source: Whose rows; None for those of all sources.
+            spans: Of the time column; None for all time.
+            time: The time column.
+            where: What else must hold.
+            columns: Which columns; None for all.
+            keys: Only rows that share these columns with one of its rows; what else lies in the spans passes by in
+                pieces and is not held in memory.
         """
         if spans is not None and not spans:
-            return self.columns(table)
+            nothing = self.columns(table)
+            return nothing if columns is None else nothing.select(columns)
         rows = pl.scan_delta(self._open(table))
         if source is not None:
             rows = rows.filter(pl.col("source") == source)
@@ -221,7 +234,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
             rows = rows.filter(rows_around(spans, time))
         if where is not None:
             rows = rows.filter(where)
-        return self._counted(rows.collect())
+        if columns is not None:
+            rows = rows.select(columns)
+        if keys is None:
+            return self._counted(rows.collect())
+        rows = rows.join(keys.lazy(), on=keys.columns, how="semi")
+        return self._counted(rows.collect(engine="streaming"))
 
     def readings(self, *, source: str, spans: Sequence[Span] | None = None) -> pl.DataFrame:
         """Current readings: of every key the version of the highest `batch_seq`."""

@@ -1,5 +1,6 @@
 """Keeping contracts: split what arrives, refuse what we computed wrongly."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandera.polars as pa
@@ -22,8 +23,10 @@ def split(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> tuple[pl.DataFra
     Raises:
         ContractError: Columns are missing, surplus or of another type: no row could be judged.
     """
+    judged, rules = _telling(frame, contract)
     try:
-        return contract.validate(frame, lazy=True), frame.clear().with_columns(broken_rules=pl.lit(""))
+        rules.validate(judged, lazy=True)
+        return frame, frame.clear().with_columns(broken_rules=pl.lit(""))
     except SchemaErrors as error:
         cases = error.failure_cases
         if cases["index"].null_count():
@@ -35,6 +38,43 @@ def split(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> tuple[pl.DataFra
     )
     marked = frame.with_row_index("row").join(told, on="row", how="left", maintain_order="left").drop("row")
     return marked.filter(pl.col("broken_rules").is_null()).drop("broken_rules"), marked.drop_nulls("broken_rules")
+
+
+def _telling(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> tuple[pl.DataFrame, pa.DataFrameSchema]:
+    """Frame and rules with a word in the place of bytes: pandera cannot tell of a row that holds any."""
+    held = [name for name, dtype in frame.schema.items() if dtype == pl.Binary and name in contract.columns]
+    if not held:
+        return frame, contract
+    words = {name: pa.Column(pl.String, nullable=contract.columns[name].nullable) for name in held}
+    told = [pl.when(pl.col(name).is_not_null()).then(pl.lit("bytes")).alias(name) for name in held]
+    return frame.with_columns(told), pa.DataFrameSchema(
+        {**contract.columns, **words}, name=contract.name, strict=True, unique=contract.unique
+    )
+
+
+def all_keep(frame: pl.DataFrame, contract: pa.DataFrameSchema, *, columns: Sequence[str]) -> bool:
+    """Whether every value of `columns` keeps its rules, told by the few that can break them.
+
+    Rules are for single values: of text every different one is looked at, of numbers and times the ends of their
+    range, NaN and null. True says as much as `split` does, for a fraction of its cost; False does not say where.
+    """
+    return all(_keeps(frame[name], contract.columns[name]) for name in columns if name in contract.columns)
+
+
+def _keeps(values: pl.Series, rules: pa.Column) -> bool:
+    if values.is_empty():
+        return True
+    if values.dtype == pl.String:
+        telling = values.unique()
+    else:
+        odd = values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()
+        ends = [values[0]] if values.dtype == pl.Binary else [values.min(), values.max()]
+        telling = pl.concat([pl.Series(values.name, ends, values.dtype), values.filter(odd).unique()])
+    try:
+        pa.DataFrameSchema({values.name: rules}).validate(telling.to_frame(), lazy=True)
+    except (SchemaErrors, SchemaError):
+        return False
+    return True
 
 
 def conform(frame: pl.DataFrame, contract: pa.DataFrameSchema) -> pl.DataFrame:

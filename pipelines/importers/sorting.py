@@ -1,24 +1,63 @@
 """Judging what was read: which rows land, which are known, which go to quarantine and why."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 import pandera.polars as pa
 import polars as pl
 
+from pipelines.contracts import events, labels, readings, snapshots
 from pipelines.contracts.contract import TIME
-from pipelines.contracts.enforce import split
-from pipelines.contracts.labels import KEY as LABEL_KEY
-from pipelines.contracts.labels import LABELS
-from pipelines.contracts.readings import KEY, READINGS
+from pipelines.contracts.enforce import all_keep, split
+from pipelines.contracts.registry import CONTRACTS
 from pipelines.importers.parsed import Parsed
 
 AHEAD = timedelta(minutes=10)
 """How far the clock of a sender may be ahead of the landing clock."""
 STANDS_STILL = 3
 """So many different values of one sensor under one time in one file: that clock stands still. Two are a correction."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What of a table's rows counts when one of them comes again.
+
+    Attributes:
+        key: Which row it is; a version of it with other words is a correction.
+        said: What it says; the same again is a duplicate.
+        column: Column that a refused row is told by.
+        found: Column that is shown of a refused row.
+    """
+
+    key: tuple[str, ...]
+    said: tuple[str, ...]
+    column: str
+    found: str
+
+
+KINDS = MappingProxyType(
+    {
+        "readings": Kind(readings.KEY, ("value", "quality"), "sensor", "value"),
+        "labels": Kind(labels.KEY, ("ended_at",), "kind", "label"),
+        "events": Kind(events.KEY, ("ended_at", "note"), "kind", "event"),
+        "snapshots": Kind(
+            snapshots.KEY,
+            ("digest", "encoding", "scale", "sample_rate_hz", "speed_rpm", "bearing", "quality"),
+            "sensor",
+            "digest",
+        ),
+    }
+)
+"""Every table that files land in."""
+
+
+def standing_columns(table: str) -> list[str]:
+    """Columns of a table that are needed to judge what comes after: waveforms are told apart by their digest."""
+    kind = KINDS[table]
+    return [*kind.key, *kind.said, "landed_at", "batch_id", "batch_seq"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +89,8 @@ class Receipt:
     values_landed: int = 0
     values_quarantined: int = 0
     labels_landed: int = 0
+    events_landed: int = 0
+    snapshots_landed: int = 0
     values_corrected: int = 0
 
     def __add__(self, other: "Receipt") -> "Receipt":
@@ -58,43 +99,47 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Landing:
-    """What one batch adds to the lake, what goes to quarantine with its reasons, and the count of both."""
+    """What one batch adds to each table, what goes to quarantine with its reasons, and the count of both."""
 
-    readings: pl.DataFrame
-    labels: pl.DataFrame
+    tables: Mapping[str, pl.DataFrame]
     rejected: pl.DataFrame
     receipt: Receipt
 
+    @property
+    def readings(self) -> pl.DataFrame:
+        return self.tables["readings"]
+
+    @property
+    def labels(self) -> pl.DataFrame:
+        return self.tables["labels"]
+
 
 def sort_out(
-    batch: Batch, readings: pl.DataFrame, labels: pl.DataFrame, *, source: str, landed_at: datetime, now: datetime
+    batch: Batch, standing: Mapping[str, pl.DataFrame], *, source: str, landed_at: datetime, now: datetime
 ) -> Landing:
     """Judge the rows of one batch: new ones land, broken ones are quarantined, known ones are counted.
 
     Args:
-        batch: The parsed file.
-        readings: Those of the source that were current when the batch first landed, at least for its span; of a batch
-            that has landed in part, its own rows too.
-        labels: Likewise.
+        batch: The parsed file, or a piece of it.
+        standing: By table the rows of the source that were current when the batch first landed, in at least
+            `standing_columns`, at least for its span; of a batch that has landed in part, its own rows too.
         source: Source the file arrived for.
         landed_at: Moment that is written into the rows.
         now: Landing clock: what was measured more than `AHEAD` after it was not measured then.
     """
-    kept, broken = _judged(batch.parsed.readings, READINGS, source=source, landed_at=landed_at)
-    good, mistimed = _in_time(kept, now)
-    new, corrected = _new(_last(good, KEY), readings, batch, KEY, ("value", "quality"))
-    known, unknown = _judged(batch.parsed.labels, LABELS, source=source, landed_at=landed_at)
-    new_labels, _ = _new(_last(known, LABEL_KEY), labels, batch, LABEL_KEY, ("ended_at",))
-    value = pl.col("value").cast(pl.String)
-    rejected = pl.concat(
-        [
-            broken.select("batch_row", column="sensor", found=value, reasons="broken_rules"),
-            mistimed.select("batch_row", column="sensor", found=value, reasons="reasons"),
-            unknown.select("batch_row", column="kind", found="label", reasons="broken_rules"),
-            batch.parsed.broken,
-        ]
-    )
-    return Landing(new, new_labels, rejected, _receipt(batch.parsed, new, new_labels, rejected, corrected=corrected))
+    landing: dict[str, pl.DataFrame] = {}
+    refused, corrected = [batch.parsed.broken], 0
+    for table, kind in KINDS.items():
+        kept, broken = _judged(getattr(batch.parsed, table), CONTRACTS[table], source=source, landed_at=landed_at)
+        reasons = [broken.rename({"broken_rules": "reasons"})]
+        if table in ("readings", "snapshots"):
+            kept, mistimed = _in_time(kept, kind, now)
+            reasons.append(mistimed)
+        landing[table], again = _new(_last(kept, kind.key), standing[table], batch, kind)
+        corrected += again if table == "readings" else 0
+        refused += [_told(rows, kind) for rows in reasons]
+    rejected = pl.concat(refused)
+    return Landing(landing, rejected, _receipt(batch.parsed, landing, rejected, corrected=corrected))
 
 
 def rules_version() -> str:
@@ -103,9 +148,9 @@ def rules_version() -> str:
     What was refused by one version may land by another: `reason.json` names it.
     """
     told = [
-        f"{contract.name}.{name} {column.dtype} {column.nullable} {sorted(map(str, column.checks))}"
-        for contract in (READINGS, LABELS)
-        for name, column in contract.columns.items()
+        f"{table}.{name} {column.dtype} {column.nullable} {sorted(map(str, column.checks))}"
+        for table in KINDS
+        for name, column in CONTRACTS[table].columns.items()
     ]
     return hashlib.sha256("|".join([*told, str(AHEAD), str(STANDS_STILL)]).encode()).hexdigest()[:16]
 
@@ -126,23 +171,38 @@ def _judged(
         batch_seq=row,
     )
     judged = lone.select(columns)
-    if judged.is_empty():  # most files hold readings alone, and asking pandera costs more than the rest
-        return judged, judged.with_columns(broken_rules=pl.lit(""))
+    if all_keep(judged, contract, columns=frame.columns):
+        return judged, judged.clear().with_columns(broken_rules=pl.lit(""))
     return split(judged, contract)
+
+
+def _told(rows: pl.DataFrame, kind: Kind) -> pl.DataFrame:
+    """Refused rows with their `reasons`, in the columns of `BROKEN`."""
+    found = pl.col(kind.found).cast(pl.String)
+    return rows.select("batch_row", column=pl.col(kind.column), found=found, reasons="reasons")
 
 
 def _last(good: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Of the rows of a file with one key the last: within a file the later row wins."""
-    return good.unique(subset=list(key), keep="last", maintain_order=True)
+    return good.unique(subset=list(key), keep="last", maintain_order=True) if _has_repeats(good, key) else good
 
 
-def _in_time(good: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _has_repeats(rows: pl.DataFrame, key: Sequence[str]) -> bool:
+    """Whether two rows may share a key: most files have none, and to know that costs a fraction of a search."""
+    return bool(rows.select(pl.struct(key).hash().n_unique()).item() < rows.height)
+
+
+def _in_time(good: pl.DataFrame, kind: Kind, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose clock can be right, and the others with their `reasons`.
 
     Of a clock that stands still every value is refused: nobody can say which of them was measured at that time.
     """
-    crowded = good.group_by(KEY).agg(pl.col("value").n_unique()).filter(pl.col("value") >= STANDS_STILL)
-    still = good.join(crowded, on=KEY, how="semi")
+    newest = good["recorded_at"].max()
+    is_early = newest is None or (isinstance(newest, datetime) and newest <= now + AHEAD)
+    if is_early and not _has_repeats(good, kind.key):
+        return good, good.clear().with_columns(reasons=pl.lit(""))
+    crowded = good.group_by(kind.key).agg(pl.col(kind.found).n_unique()).filter(pl.col(kind.found) >= STANDS_STILL)
+    still = good.join(crowded, on=kind.key, how="semi")
     still = still.select("batch_row", "sensor", stands=True)
     marked = good.join(still, on=["batch_row", "sensor"], how="left", maintain_order="left")
     minutes = AHEAD // timedelta(minutes=1)
@@ -156,45 +216,44 @@ def _in_time(good: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, pl.DataFr
     return marked.filter(pl.col("reasons").is_null()).drop("reasons"), marked.drop_nulls("reasons")
 
 
-def _new(
-    good: pl.DataFrame, standing: pl.DataFrame, batch: Batch, key: Sequence[str], values: Sequence[str]
-) -> tuple[pl.DataFrame, int]:
+def _new(good: pl.DataFrame, standing: pl.DataFrame, batch: Batch, kind: Kind) -> tuple[pl.DataFrame, int]:
     """Rows that do not stand there already, numbered, and how many of them correct one that does.
 
     A row that comes back from quarantine may overrule one that landed before it from its own file: it takes the next
     number above, of those that are left free behind each batch.
     """
-    stood = standing.select(*key, stood="batch_seq")
-    new = good.join(standing, on=[*key, *values], how="anti", nulls_equal=True, maintain_order="left")
-    new = new.join(stood, on=list(key), how="left", maintain_order="left")
     seq = pl.lit(batch.batch_seq, pl.Int64)
-    numbered = new.with_columns(
-        batch_id=pl.lit(batch.batch_id),
-        batch_seq=pl.when(pl.col("stood") >= seq).then(pl.col("stood") + 1).otherwise(seq),
-    )
-    return numbered.drop("stood"), new["stood"].count()
+    numbered = {"batch_id": pl.lit(batch.batch_id), "batch_seq": seq}
+    if standing.is_empty():
+        return good.with_columns(**numbered), 0
+    stood = standing.select(*kind.key, stood="batch_seq")
+    known = standing.select(*kind.key, *kind.said)
+    new = good.join(known, on=[*kind.key, *kind.said], how="anti", nulls_equal=True, maintain_order="left")
+    new = new.join(stood, on=list(kind.key), how="left", maintain_order="left")
+    numbered["batch_seq"] = pl.when(pl.col("stood") >= seq).then(pl.col("stood") + 1).otherwise(seq)
+    return new.with_columns(**numbered).drop("stood"), new["stood"].count()
 
 
-def _receipt(
-    parsed: Parsed, new: pl.DataFrame, labels: pl.DataFrame, rejected: pl.DataFrame, *, corrected: int
-) -> Receipt:
-    landed = _rows_of(new) | _rows_of(labels)
-    quarantined = _rows_of(rejected) - landed
-    valued = landed | quarantined | _rows_of(parsed.readings) | _rows_of(parsed.labels)
+def _receipt(parsed: Parsed, new: Mapping[str, pl.DataFrame], rejected: pl.DataFrame, *, corrected: int) -> Receipt:
+    landed = _rows_of(*new.values())
+    quarantined = _rows_of(rejected).filter(~pl.col("batch_row").is_in(landed["batch_row"].implode()))
+    valued = _rows_of(rejected, *(getattr(parsed, table) for table in KINDS)).height
     return Receipt(
         files=1,
         rows_read=parsed.rows,
-        rows_landed=len(landed),
-        rows_duplicate=len(valued) - len(landed) - len(quarantined),
-        rows_quarantined=len(quarantined),
-        rows_empty=parsed.rows - len(valued),
-        values_landed=new.height,
+        rows_landed=landed.height,
+        rows_duplicate=valued - landed.height - quarantined.height,
+        rows_quarantined=quarantined.height,
+        rows_empty=parsed.rows - valued,
+        values_landed=new["readings"].height,
         values_quarantined=rejected.height,
-        labels_landed=labels.height,
+        labels_landed=new["labels"].height,
+        events_landed=new["events"].height,
+        snapshots_landed=new["snapshots"].height,
         values_corrected=corrected,
     )
 
 
-def _rows_of(values: pl.DataFrame) -> set[int]:
-    """Rows of the file that the values are from, of which a wide file has many in one row."""
-    return set(values["batch_row"].unique())
+def _rows_of(*tables: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the file that values are from, of which a wide file has many in one row."""
+    return pl.concat([table.select(pl.col("batch_row").unique()) for table in tables]).unique()

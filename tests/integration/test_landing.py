@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from assets.landing import AT_ONCE, File, Landed, commit, land, read_claimed
+from assets.landing import FILES_AT_ONCE, File, Landed, commit, land, opened_file
 from pipelines.contracts.readings import READINGS
 from pipelines.register import Source
 from resources.home import Home
@@ -51,7 +51,7 @@ class Place:
         """The run dies when the rows are committed and the file is still in the inbox."""
         claim = self.inbox.claim(file)
         assert claim is not None
-        commit([File(claim, read_claimed(claim, LINE), None, NOW, NOW)], "line", self.lake)
+        commit([File(claim, opened_file(claim, LINE)[0], None, NOW, NOW)], "line", self.lake)
 
     def current(self) -> dict[int, float]:
         rows = self.lake.readings(source="line")
@@ -172,10 +172,10 @@ def test_different_files_of_one_source_landed_at_once_see_each_other(place):
 
 
 def test_more_files_than_fit_into_a_commit_land_in_several_in_order(place):
-    files = [place.send([(0, str(number))]) for number in range(AT_ONCE + 3)]
+    files = [place.send([(0, str(number))]) for number in range(FILES_AT_ONCE + 3)]
     landed = place.land(*files)
-    assert landed.receipt.values_landed == AT_ONCE + 3
-    assert place.current() == {0: float(AT_ONCE + 2)}
+    assert landed.receipt.values_landed == FILES_AT_ONCE + 3
+    assert place.current() == {0: float(FILES_AT_ONCE + 2)}
     READINGS.validate(place.lake.read("readings"))
 
 

@@ -16,9 +16,10 @@ from unit.tables import HOUR, MONDAY
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.labels import LABELS
 from pipelines.contracts.readings import KEY, READINGS
+from pipelines.contracts.registry import CONTRACTS
 from pipelines.importers.long_table import read_long_table
 from pipelines.importers.parsed import KNOWN, READ, Parsed, no_broken, no_labels
-from pipelines.importers.sorting import STANDS_STILL, Batch, Landing, Receipt, rules_version, sort_out
+from pipelines.importers.sorting import KINDS, STANDS_STILL, Batch, Landing, Receipt, rules_version, sort_out
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 NO_READINGS, NO_KNOWN = empty(READINGS), empty(LABELS)
@@ -50,7 +51,8 @@ def land(
     seq: int = 1,
     now: datetime = NOW,
 ) -> Landing:
-    return sort_out(Batch(f"{seq:064x}", seq, file), readings, labels, source="plant", landed_at=NOW, now=now)
+    standing = {table: empty(CONTRACTS[table]) for table in KINDS} | {"readings": readings, "labels": labels}
+    return sort_out(Batch(f"{seq:064x}", seq, file), standing, source="plant", landed_at=NOW, now=now)
 
 
 def values(frame: pl.DataFrame) -> dict[datetime, float]:
