@@ -13,9 +13,11 @@ import dagster as dg
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, RemoveAction
 from pydantic import PrivateAttr
 
 from resources.differences import Difference, Shape, difference
+from resources.part_files import write_parts
 from resources.spans import MOST_RANGES, Span, at_moment, predicate, rows_around, rows_within
 
 CONFIGURATION = {  # read at creation only; on an existing table use alter.set_table_properties
@@ -151,12 +153,12 @@ class Lake(dg.ConfigurableResource["Lake"]):
         if rows.is_empty():
             _note_only(delta, notes)
         else:
-            write_deltalake(delta, rows.to_arrow(), mode="append", commit_properties=_noting(notes))
+            self._add(table, delta, rows, notes)
 
     def fill(self, table: str, frame: pl.DataFrame) -> None:
         """Put rows into a table that was just made, for nobody's account."""
         if not frame.is_empty():
-            write_deltalake(self._open(table), frame.to_arrow(), mode="append")
+            self._add(table, self._open(table), frame, [])
 
     def take(self, inputs: Sequence[str], *, source: str | None, consumer: str, definition: str = "") -> Taken:
         """What changed in `inputs` since `consumer` last noted them.
@@ -367,6 +369,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
 
     def uri(self, table: str) -> str:
         return f"{self.root}/{table}"
+
+    def _add(self, table: str, delta: DeltaTable, rows: pl.DataFrame, notes: list[Transaction]) -> None:
+        partition_by = delta.metadata().partition_columns
+        parts: list[AddAction | RemoveAction] = [*write_parts(Path(self.uri(table)), rows, partition_by=partition_by)]
+        delta.create_write_transaction(parts, "append", delta.schema(), partition_by, commit_properties=_noting(notes))
 
     def _files_of(self, table: str, source: str | None) -> pl.DataFrame:
         """The table's current files with the statistics that the log keeps of each."""

@@ -17,6 +17,7 @@ from pipelines.importers.parsed import Parsed
 
 AHEAD = timedelta(minutes=10)
 """How far the clock of a sender may be ahead of the landing clock."""
+_NO_ROWS = pl.Series("batch_row", dtype=pl.Int64)
 STANDS_STILL = 3
 """So many different values of one sensor under one time in one file: that clock stands still. Two are a correction."""
 
@@ -235,16 +236,16 @@ def _new(good: pl.DataFrame, standing: pl.DataFrame, batch: Batch, kind: Kind) -
 
 
 def _receipt(parsed: Parsed, new: Mapping[str, pl.DataFrame], rejected: pl.DataFrame, *, corrected: int) -> Receipt:
-    landed = _rows_of(*new.values())
-    quarantined = _rows_of(rejected).filter(~pl.col("batch_row").is_in(landed["batch_row"].implode()))
-    valued = _rows_of(rejected, *(getattr(parsed, table) for table in KINDS)).height
+    landed, valued = _rows_of(*new.values()), _rows_of(rejected, *(getattr(parsed, table) for table in KINDS))
+    refused = _rows_of(rejected)
+    quarantined = len(refused) if refused.is_empty() else int((~refused.is_in(landed.implode())).sum())
     return Receipt(
         files=1,
         rows_read=parsed.rows,
-        rows_landed=landed.height,
-        rows_duplicate=valued - landed.height - quarantined.height,
-        rows_quarantined=quarantined.height,
-        rows_empty=parsed.rows - valued,
+        rows_landed=len(landed),
+        rows_duplicate=len(valued) - len(landed) - quarantined,
+        rows_quarantined=quarantined,
+        rows_empty=parsed.rows - len(valued),
         values_landed=new["readings"].height,
         values_quarantined=rejected.height,
         labels_landed=new["labels"].height,
@@ -254,6 +255,7 @@ def _receipt(parsed: Parsed, new: Mapping[str, pl.DataFrame], rejected: pl.DataF
     )
 
 
-def _rows_of(*tables: pl.DataFrame) -> pl.DataFrame:
+def _rows_of(*tables: pl.DataFrame) -> pl.Series:
     """Rows of the file that values are from, of which a wide file has many in one row."""
-    return pl.concat([table.select(pl.col("batch_row").unique()) for table in tables]).unique()
+    first, *others = [table["batch_row"].unique() for table in tables if not table.is_empty()] or [_NO_ROWS]
+    return pl.concat([first, *others]).unique() if others else first
