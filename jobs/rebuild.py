@@ -16,7 +16,7 @@ from jobs.failures import CommandError
 from jobs.lock import hold
 from jobs.running import end_of
 from jobs.runs import Runner, opened
-from pipelines.contracts.vocabulary import LANDED
+from pipelines.contracts.vocabulary import LANDED, SAID
 from pipelines.importers.parsed import FileError
 from pipelines.register import Register, Source
 from resources.exchange import put_in_place
@@ -25,9 +25,6 @@ from resources.inbox import Inbox
 from resources.lake import Lake
 from resources.register import RegisterFile
 from resources.serving.duckdb_catalog import Catalog
-
-RECORDS = ("outages", "forecasts", "decisions", "work_orders")
-"""What was said at a moment that has passed: nothing computes it again."""
 
 
 @dataclass
@@ -136,7 +133,7 @@ def _build(lake: Lake, old: Lake, inbox: Inbox, register: Register) -> Rebuilt:
     create_tables(lake)
     sources = {source for table in LANDED for source in _sources(old, table)}
     rebuilt = Rebuilt(sorted(sources.union(inbox.archived_sources())))
-    for table in RECORDS:
+    for table in SAID:
         lake.fill(table, _rows(old, table, like=lake))
     for source in rebuilt.sources:
         _build_source(source, lake, old, inbox, register, rebuilt)

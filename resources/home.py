@@ -1,5 +1,6 @@
 """The home: one folder with all run-time state, made ready before anything opens it."""
 
+import hashlib
 import json
 import os
 import re
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.contracts.vocabulary import TABLES
+from pipelines.contracts.vocabulary import LANDED, SAID, TABLES
 from pipelines.failures import StatedError
 from resources.dagster_storage import storages
 from resources.keeping import alone
@@ -183,7 +184,7 @@ class Home:
 
     def _create_tables(self) -> None:
         made = self.root / "tables.json"
-        wanted = json.dumps(TABLES) + "\n"
+        wanted = json.dumps({"tables": TABLES, "columns": _columns_version()}) + "\n"
         if made.exists() and made.read_text() == wanted:
             return
         create_tables(Lake(root=str(self.lake)))
@@ -191,12 +192,31 @@ class Home:
 
 
 def create_tables(lake: Lake, tables: Sequence[str] = TABLES) -> None:
-    """Tables of the contracts, empty, where they are not there yet."""
+    """Tables of the contracts, empty, where they are not there yet; those of an older version are brought to this one.
+
+    What follows from what landed is made anew, empty: the next run computes it all.
+
+    Raises:
+        HomeError: A table that nothing computes again has other columns.
+    """
     from pipelines.contracts.enforce import empty  # pandera loads only where tables are made
     from pipelines.contracts.registry import CONTRACTS
 
     for name in tables:
-        lake.create(name, empty(CONTRACTS[name]))
+        like = empty(CONTRACTS[name])
+        lake.create(name, like)
+        if lake.columns(name).schema == like.schema:
+            continue
+        if name in (*LANDED, *SAID):
+            told = f"the table {name} has columns of another version, and nothing computes it again"
+            raise HomeError(f"{lake.uri(name)}: {told}; use the version that made it")
+        lake.make_anew(name, like)
+
+
+def _columns_version() -> str:
+    """Changes with any column of any table, without loading what judges them."""
+    contracts = sorted((REPOSITORY / "pipelines" / "contracts").glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in contracts)).hexdigest()[:16]
 
 
 def render_dagster_yaml(root: Path, *, warm_workers: int = 0) -> str:

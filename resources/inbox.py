@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -139,23 +140,37 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
         Raises:
             ValueError: `source` is no source name.
         """
+        folder = self._folder(source)
+        part = part_in(folder)
+        shutil.copyfile(path, part)
+        return _show(part, folder / path.name)
+
+    def pack(self, members: Mapping[str, Path], *, source: str, name: str) -> str:
+        """Put files into the inbox as one zip, under the names that say what they are.
+
+        The same files under the same names give the same bytes, wherever they lie: what comes again is known.
+
+        Returns:
+            Its path below the inbox folder.
+        Raises:
+            ValueError: `source` is no source name.
+        """
+        folder = self._folder(source)
+        part = part_in(folder)
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for member, path in members.items():
+                entry = zipfile.ZipInfo(member)  # of 1980: when a file was copied says nothing of what is in it
+                entry.external_attr = 0o644 << 16
+                with path.open("rb") as file, archive.open(entry, "w", force_zip64=True) as packed:
+                    shutil.copyfileobj(file, packed, 1 << 20)
+        return _show(part, folder / name)
+
+    def _folder(self, source: str) -> Path:
         if not SOURCE.fullmatch(source):
             raise ValueError(f"source is {source!r}; expected lower-case letters, digits and -, such as line-1")
         folder = self._landing / source
         folder.mkdir(exist_ok=True)
-        target = folder / path.name
-        part = part_in(folder)
-        shutil.copyfile(path, part)
-        try:
-            os.link(part, target)
-            part.unlink()
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, *NO_LINKS):
-                raise
-            # another file of this name waits already, or there are no links to find out: keep both
-            target = folder / f"{path.stem[:50]}-{sha256(part)[:8]}{path.suffix}"
-            part.replace(target)
-        return f"{source}/{target.name}"
+        return folder
 
     def path(self, file: str) -> Path:
         return self._landing / file
@@ -312,6 +327,20 @@ class Inbox(dg.ConfigurableResource["Inbox"]):
 
     def _archived(self, source: str, batch_id: str) -> Path:
         return Path(self.root) / "archive" / source / batch_id[:2] / batch_id
+
+
+def _show(part: Path, target: Path) -> str:
+    """Let a whole file show under its name; its path below the inbox folder."""
+    try:
+        os.link(part, target)
+        part.unlink()
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, *NO_LINKS):
+            raise
+        # another file of this name waits already, or there are no links to find out: keep both
+        target = target.with_name(f"{target.stem[:50]}-{sha256(part)[:8]}{target.suffix}")
+        part.replace(target)
+    return f"{target.parent.name}/{target.name}"
 
 
 def part_in(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -98,6 +99,11 @@ class Lake(dg.ConfigurableResource["Lake"]):
                 partition_by=partition_by,
                 configuration=CONFIGURATION,
             )
+
+    def make_anew(self, table: str, example: pl.DataFrame) -> None:
+        """An empty table in the place of one with other columns: to whoever takes from it, it is another."""
+        shutil.rmtree(self.uri(table))
+        self.create(table, example)
 
     def base(self, table: str) -> DeltaTable:
         """The table as it is and stays, to judge batches against and to append them to."""

@@ -35,6 +35,9 @@ waveforms say nothing to SQL."""
 LANDED = ("readings", "labels", "events", "snapshots")
 """Tables that files land in: all others follow from them."""
 
+SAID = ("outages", "forecasts", "decisions", "work_orders")
+"""Tables of what was said at a moment that has passed: nothing computes it again."""
+
 SIGNALS = ("vibration", "sound")
 ENCODINGS = ("f8", "f4", "i4", "i2", "u1")
 """Types of a sample, as NumPy names them; little-endian."""

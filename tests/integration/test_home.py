@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 import yaml
 from deltalake import DeltaTable
+from unit import tables
 
+from pipelines.contracts.enforce import empty
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import TABLES
 from pipelines.register import parse_register
@@ -59,6 +62,36 @@ def test_a_table_of_a_newer_contract_is_made_in_an_old_home(tmp_path):
     home.prepare()
     assert Lake(root=str(home.lake)).count("work_orders") == 0
     assert contents(home.lake).items() >= others.items()
+
+
+def of_an_older_version(home: Home, table: str) -> pl.DataFrame:
+    """The table as a version that knew one column less left it, with a row."""
+    home.prepare()
+    lake, columns = Lake(root=str(home.lake)), list(CONTRACTS[table].columns)
+    old = tables.table(table).select(columns[:-2] + columns[-1:])
+    lake.make_anew(table, old)
+    lake.fill(table, old)
+    (home.root / "tables.json").write_text("older\n")
+    return old
+
+
+def test_a_table_that_is_computed_is_made_anew_where_a_version_gave_it_other_columns(tmp_path):
+    home = Home(tmp_path / "home")
+    of_an_older_version(home, "window_features")
+    before = contents(home.lake / "readings")
+    home.prepare()
+    lake = Lake(root=str(home.lake))
+    assert lake.read("window_features").equals(empty(CONTRACTS["window_features"]))
+    assert contents(home.lake / "readings") == before
+
+
+@pytest.mark.parametrize("table", ["readings", "forecasts"])
+def test_a_table_that_nothing_computes_again_is_left_alone_and_told_where_its_columns_are_others(tmp_path, table):
+    home = Home(tmp_path / "home")
+    old = of_an_older_version(home, table)
+    with pytest.raises(HomeError, match=f"table {table} has columns of another version"):
+        home.prepare()
+    assert Lake(root=str(home.lake)).read(table).equals(old)
 
 
 def test_a_home_that_several_make_at_once_is_made_once(tmp_path):

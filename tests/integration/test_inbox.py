@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,6 +92,21 @@ def test_a_file_put_there_is_a_copy_under_its_own_name(landing, original):
     assert landing.inbox.put(original, source="line-1") == "line-1/day-1.csv"
     assert landing.inbox.path("line-1/day-1.csv").read_bytes() == original.read_bytes()
     assert landing.tree() == ["landing/line-1/day-1.csv"]
+
+
+def test_files_packed_from_anywhere_are_one_archive_of_the_same_bytes(landing, tmp_path):
+    packed = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        for number in (2, 10):
+            (tmp_path / place / f"{number}.csv").write_text(f"{number}\n" * 1000)
+        files = {f"Bearing1_1/{n}.csv": tmp_path / place / f"{n}.csv" for n in (2, 10)}
+        packed.append(landing.inbox.path(landing.inbox.pack(files, source="line", name="bearing.zip")))
+    assert packed[0].name == "bearing.zip"
+    assert packed[0].read_bytes() == packed[1].read_bytes()
+    with zipfile.ZipFile(packed[0]) as archive:
+        assert archive.namelist() == ["Bearing1_1/2.csv", "Bearing1_1/10.csv"]
+        assert archive.read("Bearing1_1/10.csv") == b"10\n" * 1000
 
 
 def test_a_file_being_put_there_is_seen_whole_or_not_at_all(landing, tmp_path):
