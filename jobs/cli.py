@@ -96,6 +96,27 @@ def import_(
 
 
 @app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(help="Public data set, such as ai4i, nab, skab, cwru, mimii.")],
+    to: Annotated[Path | None, typer.Option(help=r"Folder to put it in.  \[default: downloads/DATASET]")] = None,
+    only: Annotated[str, typer.Option(help="Names of files, such as '*_fan.zip'.")] = "*",
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a public data set from its publisher, held against a checksum; `import` takes it from there."""
+    from jobs.downloading import download as fetched
+
+    with _stated():
+        told = fetched(dataset, (to or Path("downloads") / dataset).resolve(), only=only)
+    if as_json:
+        print_json(told)
+        return
+    rows = [[file["name"], file["bytes"], file["checksum"], file["held_against"]] for file in told["files"]]
+    print_table(f"download {dataset} ({told['terms']})", ["file", "bytes", "checksum", "held against"], rows)
+    then = f"{told['then']}, then " if told["then"] else ""
+    OUT.print(f"in {told['folder']}; next: {then}smartmaint import {dataset} {told['folder']}")
+
+
+@app.command()
 def run(
     source: Annotated[str | None, typer.Option(help=r"One source only.  \[default: every source]")] = None,
     day: Annotated[
