@@ -6,9 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from pipelines.importers.cwru import read_cwru
+from pipelines.importers.femto import read_femto
 from pipelines.importers.kaggle_pump import read_kaggle_pump
 from pipelines.importers.long_table import read_long_table
+from pipelines.importers.mimii import read_mimii
+from pipelines.importers.nasa_ims import read_nasa_ims
 from pipelines.importers.parsed import FileError, Parsed
+from pipelines.importers.xjtu_sy import read_xjtu_sy
 from pipelines.register import Source
 
 
@@ -30,7 +35,15 @@ def _whole(read: Callable[..., Parsed]) -> Importer:
 
 
 IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
-    {"readings": _whole(read_long_table), "kaggle-pump": _whole(read_kaggle_pump)}
+    {
+        "readings": _whole(read_long_table),
+        "kaggle-pump": _whole(read_kaggle_pump),
+        "nasa-ims": read_nasa_ims,
+        "xjtu-sy": read_xjtu_sy,
+        "femto": read_femto,
+        "cwru": read_cwru,
+        "mimii": read_mimii,
+    }
 )
 
 HEALTHY = MappingProxyType({"kaggle-pump": (datetime(2018, 4, 1, tzinfo=UTC), datetime(2018, 4, 3, tzinfo=UTC))})
