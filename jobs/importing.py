@@ -1,31 +1,47 @@
 """`smartmaint import`: originals into the inbox, landed through Dagster, counted in a receipt."""
 
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from jobs.failures import CommandError
 from jobs.runs import opened
+from pipelines.importers.containers import natural
 from pipelines.importers.formats import HEALTHY, IMPORTERS
+from pipelines.importers.layouts import PATTERNS, Layout
 from pipelines.register import Source
 from resources.home import Home
 from resources.inbox import SOURCE, Inbox
 from resources.register import RegisterFile
 
+PACKED_BYTES, PACKED_FILES = 256 << 20, 2_000
+"""Of one archive that files are packed into: as much as may have to be read again where a run is cut short."""
 COUNTS = (
     "files", "rows_read", "rows_landed", "rows_duplicate", "rows_quarantined", "rows_empty",
-    "values_landed", "values_quarantined", "values_corrected", "files_quarantined",
+    "values_landed", "values_quarantined", "values_corrected", "labels_landed", "events_landed", "snapshots_landed",
+    "files_quarantined",
 )  # fmt: skip
 """What a receipt says of what landed."""
 
 
-def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[str, Any]:
-    """Land one file, or every file of a folder, as `source`.
+def import_files(
+    root: Path, *, dataset: str, path: Path, source: str, table: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Land one file, or every file of a folder that belongs to the data set, as `source`.
 
+    Args:
+        root: Home.
+        dataset: Format of the files.
+        path: A file or a folder; of a data set in many files, the folder is searched to its depth.
+        source: Whose they are.
+        table: Which column is what, for the importer `table`; None for what the register declares.
     Returns:
         The receipt: counts in rows of the source, `files_taken_by_another_run` (such as that of a running `up`, whose
         receipt then counts them), `values_landed`, `partitions` (days of the lake written), `seconds`,
-        `rows_per_second`, `refused` with the reason and quarantine folder of whatever could not be used, and `left`
-        with what could not be had and waits in the inbox.
+        `rows_per_second`, `left_out` (files of the folder that are none of the data set), `refused` with the reason and
+        quarantine folder of whatever could not be used, and `left` with what could not be had and waits in the inbox.
     Raises:
         CommandError: No such format or path, no file that can be read, no source name, or the run failed.
         RegisterError: The register is broken, or declares the source with another importer.
@@ -34,13 +50,13 @@ def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[s
         raise CommandError(f"no importer {dataset!r}; known are {', '.join(IMPORTERS)}")
     if not SOURCE.fullmatch(source):
         raise CommandError(f"source is {source!r}; expected lower-case letters, digits and -, such as line-1")
-    files = _files(path)
+    layout = PATTERNS.get(dataset)
+    files, left_out = _files(path, layout)
     home = Home(root)
     with opened(root) as runner:
         register = RegisterFile(machines=str(home.machines), crew=str(home.crew))
-        register.declare_source(Source(source, dataset, healthy=HEALTHY.get(dataset)))
-        inbox = Inbox(root=str(root))
-        put = [inbox.put(file, source=source) for file in files]
+        register.declare_source(Source(source, dataset, healthy=HEALTHY.get(dataset), table=table))
+        put = list(_put(files, layout, source, Inbox(root=str(root))))
         ran = runner.run("import_batch", source=source, files=put)
     if ran.failures:
         raise CommandError(f"{'; '.join(ran.failures)}. The files wait in {home.landing / source}")
@@ -53,13 +69,41 @@ def import_files(root: Path, *, dataset: str, path: Path, source: str) -> dict[s
         "seconds": round(ran.seconds, 3),
         "rows_per_second": round(counts["rows_read"] / ran.seconds, 1),
         "run_id": ran.run_id,
+        "left_out": left_out,
         "refused": counts["refused"],
         "left": counts["left"],
     }
 
 
-def _files(path: Path) -> list[Path]:
-    """What to import, all of it readable: of a folder either every file is put into the inbox or none.
+def _put(files: Sequence[Path], layout: Layout | None, source: str, inbox: Inbox) -> Iterator[str]:
+    """Put files into the inbox: as they are, or packed where their names and folders say what they are."""
+    parents = None if layout is None else layout.parents
+    as_they_are = [file for file in files if parents is None or file.suffix.lower() == ".zip"]
+    for file in as_they_are:
+        yield inbox.put(file, source=source)
+    packed = [] if parents is None else [file for file in files if file.suffix.lower() != ".zip"]
+    for number, pack in enumerate(_packs(packed), start=1):
+        members = {"/".join(file.resolve().parts[1:][-1 - (parents or 0) :]): file for file in pack}
+        yield inbox.pack(members, source=source, name=f"{source[:40]}-{number:04}.zip")
+
+
+def _packs(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """Files in groups that are worth an archive each; the same files give the same groups."""
+    held, number = 0, 0
+    numbered = []
+    for place, file in enumerate(files):
+        held += file.stat().st_size
+        if held > PACKED_BYTES or place % PACKED_FILES == 0:
+            held, number = file.stat().st_size, number + 1
+        numbered.append((number, file))
+    for _, group in groupby(numbered, key=lambda pair: pair[0]):
+        yield [file for _, file in group]
+
+
+def _files(path: Path, layout: Layout | None) -> tuple[list[Path], list[str]]:
+    """What to import, all of it readable, and what of a folder is no file of the data set.
+
+    Of a folder either every file is put into the inbox or none.
 
     Raises:
         CommandError: There is none, or one may not be read.
@@ -67,14 +111,29 @@ def _files(path: Path) -> list[Path]:
     try:
         if not path.exists():
             raise CommandError(f"{path}: no such file or folder")
-        if path.is_file():
-            files = [path]
-        else:
-            files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        found = [path] if path.is_file() else _below(path, is_deep=layout is not None)
+        files = [file for file in found if path.is_file() or layout is None or layout.holds(file.as_posix())]
         for file in files:
             file.open("rb").close()
     except OSError as error:
         raise CommandError(f"{error.filename}: {error.strerror}; nothing was imported") from None
     if not files:
-        raise CommandError(f"{path}: the folder holds no file")
-    return files
+        expected = f" of this data set: expected files such as {layout.expected}" if layout and found else ""
+        raise CommandError(f"{path}: the folder holds no file{expected}")
+    taken = set(files)
+    return files, [str(file) for file in found if file not in taken]
+
+
+def _below(folder: Path, *, is_deep: bool) -> list[Path]:
+    """Files of a folder in natural order, hidden ones left alone."""
+    if not is_deep:
+        return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    found = []
+    for place, folders, names in os.walk(folder, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found, key=lambda file: natural(file.as_posix()))
+
+
+def _raise(error: OSError) -> None:
+    raise error
