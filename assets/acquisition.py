@@ -18,7 +18,7 @@ from resources.lake import Lake, Taken
 from resources.register import RegisterFile
 from resources.run_tags import MICRO_BATCH
 
-OBSERVED_FROM = ("readings",)
+OBSERVED_FROM = ("readings", "events", "snapshots")
 
 
 class Files(dg.Config):
@@ -106,15 +106,19 @@ def landing(
     group_name="acquisition", partitions_def=SOURCES, deps=OBSERVED_FROM, owners=OWNERS, kinds={"polars", "deltalake"}
 )
 def machines(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
-    """The machine register as a table: declared machines, and those that sent readings without being declared."""
+    """The machine register as a table: declared machines, and those that sent anything without being declared."""
     source, declared = context.partition_key, register.load()
 
     def compute(taken: Taken) -> Update:
-        changed = taken.changed["readings"]
-        if changed is None:
-            return Update(declared.machines_frame(source, observed=lake.machine_ids("readings", source=source)))
-        known = lake.read("machines", source=source)["machine_id"]
-        return Update(declared.machines_frame(source, observed=[*changed["machine_id"], *known]))
+        observed: set[str] = set()
+        for table, changed in taken.changed.items():
+            if changed is None:
+                observed.update(lake.machine_ids(table, source=source))
+            elif not changed.is_empty():
+                observed.update(changed["machine_id"])
+        if taken.news is not None:
+            observed.update(lake.read("machines", source=source)["machine_id"])
+        return Update(declared.machines_frame(source, observed=observed))
 
     definition = f"{ROWS}|{declared.version}"
     return bring_up_to_date(context, lake, "machines", inputs=OBSERVED_FROM, compute=compute, definition=definition)

@@ -68,7 +68,7 @@ class Landed:
         receipt: Counts, in rows of the source.
         refused: Code, message and quarantine folder of every file or part of one that was refused.
         left: File and message of every file that could not be taken and waits in the inbox.
-        days: Days of measurement that got new readings: the partitions of the lake that were written.
+        days: Days that got new rows: the partitions of the lake that were written.
     """
 
     receipt: "Receipt"
@@ -135,7 +135,7 @@ def _land_together(files: Sequence[File], source: Source, lake: Lake, inbox: Inb
     committed = redo_on_conflict(lambda: commit(files, source.name, lake))
     for file in files:
         done = committed[file.claim.batch_id]
-        landed.days.update(done.landing.readings["day"].unique())
+        landed.days.update(done.landing.days)
         _finish(file, done.order, done.landing.receipt, done.landing.rejected, source, inbox, landed)
 
 
@@ -158,7 +158,7 @@ def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: L
             order = order or done.order
             receipt = replace(receipt + done.landing.receipt, files=1)
             rejected.append(done.landing.rejected)
-            landed.days.update(done.landing.readings["day"].unique())
+            landed.days.update(done.landing.days)
     except FileError as error:  # an importer looks its file over first; what shows later is told all the same
         landed.receipt += replace(receipt, files=1, files_quarantined=1)
         _refuse(file.claim, _file_reason(error), source, inbox, file.judged_at, landed)

@@ -29,6 +29,7 @@ CONFIGURATION = {  # read at creation only; on an existing table use alter.set_t
     "delta.setTransactionRetentionDuration": "interval 30 days",  # of notes with a time; the archive remembers longer
 }
 SEQ_STEP = 1 << 6  # numbers of a batch: its own, and those for rows that come back later and overrule one of its own
+BYTES = 'PrimitiveType("binary")'
 LAG = 100  # versions without news for a source before its note is moved on: a quiet source must not fall off the feed
 T = TypeVar("T")
 Rows = TypeVar("Rows", pl.DataFrame, pl.DataFrame | None)
@@ -431,12 +432,20 @@ def _changes(delta: DeltaTable, source: str | None, taken: int | None) -> pl.Dat
         return pl.DataFrame()
     try:
         only = None if source is None else f"source = '{source}'"
-        feed = delta.load_cdf(taken + 1, delta.version(), predicate=only).read_all()
+        feed = delta.load_cdf(taken + 1, delta.version(), predicate=only, columns=_telling(delta)).read_all()
     except Exception as error:  # deltalake has no type for it: the log was cleaned, or a file vacuumed
         if "Invalid table version" not in str(error) and "not found" not in str(error):
             raise
         return None
     return pl.DataFrame(feed)
+
+
+def _telling(delta: DeltaTable) -> list[str] | None:
+    """Columns that a change is told by: all, but of a table that holds bytes those that say which row it is."""
+    fields = delta.schema().fields
+    if all(str(field.type) != BYTES for field in fields):
+        return None
+    return [field.name for field in fields if str(field.type) != BYTES] + ["_change_type"]
 
 
 def _lags(note: Transaction, output: DeltaTable) -> bool:

@@ -1,7 +1,7 @@
 """The register and crew files of a home: read at every use, so that an edit counts from the next run on."""
 
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -78,11 +78,11 @@ def _append(path: Path, text: str) -> None:
 
 
 def _entry(source: Source) -> str:
-    lines = [f"[sources.{source.name}]", f'importer = "{source.importer}"', f'window = "{source.window}"']
+    import tomlkit
+
+    entry: dict[str, Any] = {"importer": source.importer, "window": source.window}
     if source.healthy is not None:
-        lines.append(f"healthy = [{', '.join(map(_moment, source.healthy))}]")
-    return "\n".join(lines) + "\n"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+        entry["healthy"] = list(source.healthy)
+    if source.table is not None:
+        entry["table"] = dict(source.table)
+    return tomlkit.dumps({"sources": {source.name: entry}})

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 
 import pandera.polars as pa
@@ -109,6 +109,11 @@ class Landing:
     @property
     def readings(self) -> pl.DataFrame:
         return self.tables["readings"]
+
+    @property
+    def days(self) -> set[date]:
+        """Days that get new rows."""
+        return {day for rows in self.tables.values() for day in rows["day"].unique()}
 
     @property
     def labels(self) -> pl.DataFrame:
