@@ -68,6 +68,19 @@ def last_states(changed: pl.DataFrame, key: Sequence[str], order: str | None = N
     return changed.sort(latest).unique(list(key), keep="last", maintain_order=True)
 
 
+def touched_moments(changed: pl.DataFrame) -> list[tuple[datetime, datetime, str]]:
+    """Of each machine and day the stretch in which its rows came or went: first and last moment, machine.
+
+    Args:
+        changed: Rows of a table's feed, with `machine_id` and `recorded_at`; empty where nothing changed.
+    """
+    if changed.is_empty():
+        return []
+    at = pl.col("recorded_at")
+    days = changed.group_by("machine_id", day=at.dt.date()).agg(since=at.min(), until=at.max())
+    return days.sort("machine_id", "since").select("since", "until", "machine_id").rows()
+
+
 def touched_windows(*feeds: pl.DataFrame) -> list[tuple[datetime, datetime]]:
     """Spans of the windows that changed, neighbours joined.
 

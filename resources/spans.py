@@ -25,6 +25,11 @@ def at_moment(moment: datetime, *machines: str) -> Span:
     return Span(moment, moment + timedelta(microseconds=1), machines)
 
 
+def through(first: datetime, last: datetime, *machines: str) -> Span:
+    """The span from one moment to another, both within."""
+    return Span(first, last + timedelta(microseconds=1), machines)
+
+
 def all_time(machines: Iterable[str]) -> list[Span]:
     """Everything there is of some machines; no span where none is named."""
     named = tuple(sorted(set(machines)))

@@ -29,7 +29,7 @@ def test_the_vocabulary_lists_the_tables_of_the_registry_in_its_order():
 
 
 def test_known_truth_and_what_alarms_carry_are_the_tables_that_are_not_served():
-    assert set(vocabulary.TABLES) - set(vocabulary.SERVED) == {"labels", "exceedances"}
+    assert set(vocabulary.TABLES) - set(vocabulary.SERVED) == {"labels", "exceedances", "snapshots"}
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -68,12 +68,11 @@ def test_two_rows_with_the_same_key_are_refused(name):
 @pytest.mark.parametrize(
     ("name", "lineage"),
     [
-        ("readings", ["landed_at", "batch_id", "batch_seq", "batch_row"]),
-        ("labels", ["landed_at", "batch_id", "batch_seq", "batch_row"]),
+        *((name, ["landed_at", "batch_id", "batch_seq", "batch_row"]) for name in vocabulary.LANDED),
         ("machines", ["register_version"]),
         ("window_features", ["batch_seq", "run_id"]),
         ("alarms", ["supersedes", "run_id"]),
-        *((name, ["run_id"]) for name in vocabulary.TABLES[4:] if name != "alarms"),
+        *((name, ["run_id"]) for name in vocabulary.TABLES[6:] if name != "alarms"),
     ],
 )
 def test_a_row_says_how_it_came_to_be(name, lineage):
@@ -98,7 +97,7 @@ def test_what_a_stage_returns_is_the_table_without_day_and_run():
     assert "day" not in computed(CONTRACTS["baselines"])
 
 
-@pytest.mark.parametrize("name", vocabulary.TABLES[2:])
+@pytest.mark.parametrize("name", vocabulary.TABLES[4:])
 def test_the_key_of_a_row_that_is_replaced_says_what_it_is_about_and_not_how_it_came_to_be(name):
     shape = shape_of(CONTRACTS[name])
     assert set(shape["key"]) == set(CONTRACTS[name].unique)
