@@ -1,76 +1,95 @@
-"""Reading text files strictly: another header, a cut or a cell that is no value is said, never guessed."""
+"""Cells as values: a moment, a number, or the reason why it is neither; never a guess."""
 
-from collections.abc import Sequence
-from pathlib import Path
+import re
+from collections.abc import Callable
 
 import polars as pl
 
-from pipelines.importers.parsed import FileError
+from pipelines.importers.dialect import COMMA
 
-TAIL = 1 << 16
 INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
 NO_TIME = "not a time"
+NO_NUMBER = "value: not a number"
+STAMP = re.compile(r"^\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d{1,6})?(Z?)$")
 
 
-def header(path: Path) -> list[str]:
-    """Column names of a CSV file, as they stand there.
-
-    Raises:
-        FileError: The file is empty or its first line is no text.
-    """
-    with path.open("rb") as file:
-        line = file.readline(TAIL)
-    if not line.strip():
-        raise FileError("empty", f"{path.name}: the file is empty; expected a header line and rows")
-    try:
-        return line.decode("utf-8-sig").rstrip("\r\n").split(",")
-    except UnicodeDecodeError:
-        raise FileError("not_text", f"{path.name}: the first line is no UTF-8 text; is this a CSV file?") from None
-
-
-def expect_header(path: Path, expected: Sequence[str]) -> None:
-    """Refuse a file whose columns are not exactly those expected, naming the difference."""
-    found = header(path)
-    if found == list(expected):
-        return
-    missing = [name for name in expected if name not in found]
-    surplus = [name for name in found if name not in expected]
-    told = f"missing {missing[:5]}, surplus {surplus[:5]}" if missing or surplus else "the order differs"
-    raise FileError("wrong_columns", f"{path.name}: expected {len(expected)} columns, found {len(found)}: {told}")
-
-
-def read_text(path: Path, *, whole_last_line: bool) -> pl.DataFrame:
-    """All cells of a CSV file as text, null where empty, with the row number from 0 as `batch_row`.
-
-    Args:
-        path: The file.
-        whole_last_line: The last line must have its line end, because a cut in its last cell would not show.
-    Raises:
-        FileError: Not readable as CSV, or cut off in its last line.
-    """
-    names = header(path)
-    _refuse_cut(path, len(names), whole_last_line=whole_last_line)
-    try:
-        frame = pl.read_csv(path, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        first = str(error).splitlines()[0]
-        raise FileError("not_csv", f"{path.name}: not readable as CSV: {first}") from None
-    return frame.with_row_index("batch_row").with_columns(pl.col("batch_row").cast(pl.Int64))
-
-
-def moments(times: pl.Series, *, zone: str) -> tuple[pl.Series, pl.Series]:
+def moments(times: pl.Series, *, zone: str, form: str | None = None) -> tuple[pl.Series, pl.Series]:
     """Moments in UTC, and the reason where there is none; both are null where nothing was said.
 
     Args:
-        times: ISO 8601 text, or timestamps with a zone or without.
+        times: ISO 8601 text, or text of `form`, or timestamps with a zone or without.
         zone: IANA name of the clock that wrote the times without a zone.
+        form: How the times are written, as `strftime` has it; None: as ISO 8601.
 
     Example:
         >>> at, why = moments(pl.Series(["2026-03-29T02:30:00", "2026-03-29T03:30:00"]), zone="Europe/Berlin")
         >>> [str(moment) for moment in at], why.to_list()
         (['None', '2026-03-29 01:30:00+00:00'], ['never in Europe/Berlin: the clock was put forward over it', None])
     """
-    aware, naive = _stated(times)
+    if form is None and times.dtype == pl.String and zone == "UTC":
+        return _rest(times, _stamps(times), lambda left: _moments(left, zone, form))
+    return _moments(times, zone, form)
+
+
+def numbers(text: pl.Series, *, decimal: str = ".") -> tuple[pl.Series, pl.Series]:
+    """The numbers in a column of text, and the reason where there is text that is none.
+
+    Args:
+        text: As written.
+        decimal: Sign before the decimals.
+
+    Example:
+        >>> value, why = numbers(pl.Series(["1,5", "1.234,5", "2"]), decimal=",")
+        >>> value.to_list(), why.to_list()
+        ([1.5, None, 2.0], [None, 'value: not a number', None])
+    """
+    if decimal == ",":
+        text = pl.select(
+            pl.when(text.str.contains(COMMA))
+            .then(text.str.replace(",", ".", literal=True))
+            .otherwise(
+                # a point would part thousands here
+                pl.when(text.str.contains(".", literal=True)).then(pl.lit("?")).otherwise(text)
+            )
+        ).to_series()
+    return _rest(text, text.cast(pl.Float64, strict=False), _numbers)
+
+
+def broken_cells(frame: pl.DataFrame, reasons: pl.Series, *, column: str) -> pl.DataFrame:
+    """Rows of `frame` that have a reason why their cell in `column` is no value, in the columns of `BROKEN`."""
+    bad = frame.select("batch_row", found=pl.col(column), reasons=reasons).drop_nulls("reasons")
+    found = pl.col("found").cast(pl.String).str.head(80)
+    return bad.select("batch_row", column=pl.lit(column), found=found, reasons="reasons")
+
+
+def _rest(
+    said: pl.Series, read: pl.Series, slowly: Callable[[pl.Series], tuple[pl.Series, pl.Series]]
+) -> tuple[pl.Series, pl.Series]:
+    """What was read at once, completed by a slower look at those cells that say something and were not read."""
+    reasons = pl.repeat(None, len(said), dtype=pl.String, eager=True)
+    if read.null_count() == said.null_count():
+        return read, reasons
+    left = (read.is_null() & said.is_not_null()).arg_true()
+    found, why = slowly(said.gather(left))
+    return read.scatter(left, found), reasons.scatter(left, why)
+
+
+def _numbers(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    read = text.str.strip_chars().cast(pl.Float64, strict=False)
+    return read, pl.select(pl.when(read.is_null()).then(pl.lit(NO_NUMBER))).to_series()
+
+
+def _stamps(times: pl.Series) -> pl.Series:
+    """Moments of the one form that the first cell is written in; null where a cell is of another."""
+    first = next(iter(times.head(100).drop_nulls()), "")
+    if (found := STAMP.match(first)) is None:
+        return pl.repeat(None, len(times), dtype=pl.Datetime("us", "UTC"), eager=True)
+    form = f"%Y-%m-%d{found[1]}%H:%M:%S{'%.f' if found[2] else ''}{found[3]}"
+    return times.str.to_datetime(form, time_unit="us", strict=False).dt.replace_time_zone("UTC")
+
+
+def _moments(times: pl.Series, zone: str, form: str | None) -> tuple[pl.Series, pl.Series]:
+    aware, naive = _stated(times, form)
     once = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
     some = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     reason = (
@@ -86,51 +105,22 @@ def moments(times: pl.Series, *, zone: str) -> tuple[pl.Series, pl.Series]:
     return read["at"], read["reason"]
 
 
-def _stated(times: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _stated(times: pl.Series, form: str | None) -> tuple[pl.Series, pl.Series]:
     """Moments that name their zone, in UTC, and readings of a clock that do not; null where it is the other or none."""
+    nothing = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
     if isinstance(times.dtype, pl.Datetime):
-        nothing = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
         read = times.dt.cast_time_unit("us")
         if times.dtype.time_zone is None:
             return nothing.dt.replace_time_zone("UTC"), read
         return read.dt.convert_time_zone("UTC"), nothing
-    text = pl.lit(times.cast(pl.String)).str.strip_chars()
-    text = text.str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
-    aware = [text.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
-    naive = [text.str.to_datetime(f, time_unit="us", strict=False) for f in INSTANTS]
+    text = pl.select(pl.lit(times.cast(pl.String)).str.strip_chars())
+    if form is not None:
+        read = text.to_series().str.to_datetime(form, time_unit="us", strict=False)
+        if re.search(r"%:?:?z", form):
+            return read.dt.convert_time_zone("UTC"), nothing
+        return nothing.dt.replace_time_zone("UTC"), read
+    iso = text.to_series().str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
+    aware = [iso.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
+    naive = [iso.str.to_datetime(f, time_unit="us", strict=False) for f in INSTANTS]
     both = pl.select(aware=pl.coalesce(aware).dt.convert_time_zone("UTC"), naive=pl.coalesce(naive))
     return both["aware"], both["naive"]
-
-
-def broken_cells(frame: pl.DataFrame, reasons: pl.Series, *, column: str) -> pl.DataFrame:
-    """Rows of `frame` that have a reason why their cell in `column` is no value, in the columns of `BROKEN`."""
-    bad = frame.with_columns(reasons=reasons).drop_nulls("reasons")
-    found = pl.col(column).cast(pl.String).str.head(80)
-    return bad.select("batch_row", column=pl.lit(column), found=found, reasons="reasons")
-
-
-def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The numbers in a column of text, and the reason where there is text that is none."""
-    read = text.cast(pl.Float64, strict=False)
-    bad = read.is_null() & text.is_not_null()
-    return read, pl.select(pl.when(bad).then(pl.lit("value: not a number"))).to_series()
-
-
-def _refuse_cut(path: Path, fields: int, *, whole_last_line: bool) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(max(0, size - TAIL))
-        tail = file.read()
-    last = tail.rstrip(b"\r\n").rsplit(b"\n", 1)[-1]
-    found = last.count(b",") + 1
-    if found < fields:
-        raise FileError(
-            "cut_short",
-            f"{path.name}: cut off in its last line: {found} of {fields} cells. Send the whole file again",
-        )
-    if whole_last_line and not tail.endswith(b"\n"):
-        raise FileError(
-            "cut_short",
-            f"{path.name}: the last line has no line end, so its last value may be cut. Send the whole file again, "
-            "or end it with a line end",
-        )

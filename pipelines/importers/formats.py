@@ -1,6 +1,6 @@
 """Every format by the name that the register and `smartmaint import` use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -27,17 +27,10 @@ class Importer(Protocol):
     def __call__(self, path: Path, declared: Source) -> Iterator[Parsed]: ...
 
 
-def _whole(read: Callable[..., Parsed]) -> Importer:
-    def pieces(path: Path, declared: Source) -> Iterator[Parsed]:
-        yield read(path, source=declared.name, zone=declared.zone)
-
-    return pieces
-
-
 IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
     {
-        "readings": _whole(read_long_table),
-        "kaggle-pump": _whole(read_kaggle_pump),
+        "readings": read_long_table,
+        "kaggle-pump": read_kaggle_pump,
         "nasa-ims": read_nasa_ims,
         "xjtu-sy": read_xjtu_sy,
         "femto": read_femto,

@@ -13,6 +13,7 @@ from jobs.cli import app
 from jobs.failures import CommandError
 from jobs.quarantine import find
 from pipelines.importers import long_table
+from pipelines.importers.dialect import Dialect
 from resources.inbox import SETTLED_S, Inbox, Refused
 from resources.lake import Lake
 
@@ -111,13 +112,13 @@ def test_an_importer_that_fails_in_a_way_nobody_foresaw_costs_its_file_only(tmp_
     folder.mkdir()
     for name in ("a", "b"):
         (folder / f"{name}.csv").write_text(HEAD + f"pump-{name},temperature_c,2025-10-25T00:00:00Z,4\n")
-    read = long_table._csv
+    read = long_table._dialect
 
-    def fails(path: Path) -> pl.DataFrame:
-        return read(path) if path.name == "b.csv" else pl.DataFrame({"value": [1 / 0]})
+    def fails(name: str, line: str) -> Dialect:
+        return read(name, line if name == "b.csv" else str(1 / 0))
 
     with monkeypatch.context() as broken:
-        broken.setattr(long_table, "_csv", fails)
+        broken.setattr(long_table, "_dialect", fails)
         receipt = smartmaint(home, "import", "readings", str(folder), "--source", "line", status=1)
     assert (receipt["rows_landed"], receipt["files_quarantined"]) == (1, 1)
     assert receipt["refused"][0]["code"] == "unreadable"

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.importers.kaggle_pump import COLUMNS, SENSORS, read_kaggle_pump
-from pipelines.importers.parsed import BROKEN, KNOWN, READ, FileError, Parsed
+from pipelines.importers.formats import read_file
+from pipelines.importers.kaggle_pump import COLUMNS, SENSORS
+from pipelines.importers.parsed import BROKEN, KNOWN, READ, FileError, Parsed, joined
+from pipelines.register import Source
 
 START = datetime(2018, 4, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -29,7 +31,7 @@ def content(lines: Sequence[str], *, head: str = HEAD, end: str = "\n") -> str:
 def read(tmp_path: Path) -> Read:
     def write_and_read(text: str | bytes) -> Parsed:
         (tmp_path / "sensor.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-        return read_kaggle_pump(tmp_path / "sensor.csv", source="pump")
+        return joined(read_file(tmp_path / "sensor.csv", Source("pump", "kaggle-pump")))
 
     return write_and_read
 
@@ -103,7 +105,7 @@ def test_a_cell_that_is_no_number_is_told_with_its_row_and_column(read):
         (HEAD + ",note", "expected 55 columns, found 56: missing [], surplus ['note']"),
         (HEAD.replace("sensor_07,sensor_08", "sensor_08,sensor_07"), "the order differs"),
         (HEAD.replace(",timestamp", "index,timestamp", 1), "missing [''], surplus ['index']"),
-        (HEAD.replace(",", ";"), "expected 55 columns, found 1"),
+        (HEAD.replace(",", "|"), "expected 55 columns, found 1"),
     ],
 )
 def test_another_header_is_answered_by_the_difference(read, head, told):
@@ -158,7 +160,7 @@ def test_its_clock_is_of_the_declared_zone_and_a_time_that_is_no_moment_there_is
         .replace("2018-04-01 00:00", "2018-03-25 01:59")
         .replace("2018-04-01 00:01", "2018-03-25 02:01")
     )
-    parsed = read_kaggle_pump(tmp_path / "sensor.csv", source="pump", zone="Europe/Berlin")
+    parsed = joined(read_file(tmp_path / "sensor.csv", Source("pump", "kaggle-pump", zone="Europe/Berlin")))
     assert set(parsed.readings["recorded_at"]) == {datetime(2018, 3, 25, 0, 59, tzinfo=UTC)}
     assert parsed.broken.rows() == [
         (1, "timestamp", "2018-03-25 02:01:00", "timestamp: never in Europe/Berlin: the clock was put forward over it")

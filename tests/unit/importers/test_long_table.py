@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.importers.formats import IMPORTERS, read_file
-from pipelines.importers.long_table import read_long_table
-from pipelines.importers.parsed import BROKEN, KNOWN, READ, FileError, Parsed
+from pipelines.importers.parsed import BROKEN, KNOWN, READ, FileError, Parsed, joined
+from pipelines.register import Source
 
 HEAD = "machine_id,sensor,recorded_at,value\n"
 LABELS = "machine_id,kind,label,started_at,ended_at\n"
@@ -24,12 +24,16 @@ READING = ("plant.pump-1", "vibration_mm_s", AT, 2.5, "good", 0)
 Read = Callable[[str | bytes], Parsed]
 
 
+def parsed_from(path: Path, zone: str = "UTC") -> Parsed:
+    return joined(read_file(path, Source("plant", zone=zone)))
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
     def write_and_read(content: str | bytes) -> Parsed:
         path = tmp_path / "monday.csv"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return read_long_table(path, source="plant")
+        return parsed_from(path)
 
     return write_and_read
 
@@ -38,7 +42,7 @@ def read(tmp_path: Path) -> Read:
 def read_parquet(tmp_path: Path) -> Callable[[pl.DataFrame], Parsed]:
     def write_and_read(frame: pl.DataFrame) -> Parsed:
         frame.write_parquet(tmp_path / "monday.parquet")
-        return read_long_table(tmp_path / "monday.parquet", source="plant")
+        return parsed_from(tmp_path / "monday.parquet")
 
     return write_and_read
 
@@ -107,14 +111,14 @@ def test_a_time_without_a_zone_is_of_the_declared_one_or_is_refused_where_that_s
         frame.write_csv(path)
     else:
         frame.with_columns(pl.col("recorded_at").str.to_datetime()).write_parquet(path)
-    parsed = read_long_table(path, source="plant", zone="Europe/Berlin")
+    parsed = parsed_from(path, "Europe/Berlin")
     assert [*parsed.readings["recorded_at"], *parsed.broken["reasons"]] == [expected]
 
 
 def test_a_time_that_names_its_zone_is_read_the_same_whatever_zone_is_declared(tmp_path):
     rows = (ROW.replace("00:00:00Z", text) for text in ("02:30:00Z", "02:30:00+01:00"))
     (tmp_path / "monday.csv").write_text((HEAD + "".join(rows)).replace("2026-01-05", "2026-03-29"))
-    read = [read_long_table(tmp_path / "monday.csv", source="plant", zone=zone) for zone in ("UTC", "Europe/Berlin")]
+    read = [parsed_from(tmp_path / "monday.csv", zone) for zone in ("UTC", "Europe/Berlin")]
     assert read[0].readings.equals(read[1].readings)
     assert [parsed.broken.height for parsed in read] == [0, 0]
 
@@ -129,7 +133,7 @@ def test_around_a_change_of_the_clock_a_local_time_is_its_only_moment_or_is_refu
     pl.DataFrame(
         {"machine_id": "pump-1", "sensor": "v", "recorded_at": [f"{at:%F %T}" for at in local], "value": 1.0}
     ).write_csv(tmp_path / "monday.csv")
-    parsed = read_long_table(tmp_path / "monday.csv", source="plant", zone="Europe/Berlin")
+    parsed = parsed_from(tmp_path / "monday.csv", "Europe/Berlin")
     read = dict(parsed.readings.select("batch_row", "recorded_at").rows())
     refused = dict(parsed.broken.select("batch_row", "reasons").rows())
     for row, at in enumerate(local):
@@ -208,11 +212,17 @@ def test_a_header_alone_holds_no_rows(read):
         ),
         (HEAD.replace("value", "value,colour") + ROW, "wrong_columns", "'colour'"),
         (HEAD.replace("value", "value,value") + ROW, "wrong_columns", "'value', 'value'"),
-        (HEAD.replace(",", ";"), "wrong_columns", "machine_id;sensor"),
+        (HEAD.replace(",", "|"), "wrong_columns", "machine_id|sensor"),
         (b"\xff\xfe" + HEAD.encode(), "not_text", "no UTF-8 text"),
-        (HEAD.encode() + b"pump\xff,v,2026-01-05T00:00:00Z,1\n", "not_csv", "invalid utf-8"),
-        (HEAD + ROW.replace("2.5", "2,5"), "not_csv", "more fields"),
-        (HEAD + '"pump-1,v,2026-01-05T00:00:00Z,1\n' + ROW, "not_csv", "not readable as CSV"),
+        (HEAD.encode() + b"pump\xff,v,2026-01-05T00:00:00Z,1\n", "not_text", "row 0 holds invalid utf-8"),
+        (HEAD + ROW.replace("2.5", "2,5") + ROW, "not_csv", "row 0 has 5 cells, more than the 4 columns"),
+        (HEAD + '"pump-1,v,2026-01-05T00:00:00Z,1\n' + ROW, "cut_short", "a quotation mark is never closed"),
+        (
+            HEAD + ROW + 'pump "1",v,2026-01-05T00:00:00Z,1\n',
+            "not_csv",
+            "near row 1 a quotation mark stands inside a cell",
+        ),
+        (HEAD + ROW.replace(",2.5", "") + ROW, "not_csv", "row 0 has 3 cells, fewer than the 4 columns"),
     ],
 )
 def test_a_file_that_is_not_the_layout_is_refused_with_what_was_found(read, content, code, told):
@@ -258,12 +268,12 @@ def test_an_end_that_cannot_be_read_is_not_taken_for_none(read):
 def test_a_file_with_another_ending_is_refused(tmp_path):
     (tmp_path / "monday.xlsx").write_bytes(b"PK")
     with pytest.raises(FileError, match=r"monday.xlsx: expected a .csv or .parquet file"):
-        read_long_table(tmp_path / "monday.xlsx", source="plant")
+        parsed_from(tmp_path / "monday.xlsx")
 
 
 def test_an_ending_in_capitals_is_the_same_ending(tmp_path):
     (tmp_path / "MONDAY.CSV").write_text(HEAD + ROW)
-    assert read_long_table(tmp_path / "MONDAY.CSV", source="plant").readings.rows() == [READING]
+    assert parsed_from(tmp_path / "MONDAY.CSV").readings.rows() == [READING]
 
 
 @pytest.mark.parametrize(
@@ -319,7 +329,7 @@ def test_a_parquet_row_without_a_time_is_told(read_parquet):
 
 def test_an_unknown_format_is_refused_with_those_there_are():
     with pytest.raises(FileError, match=r"source plant: no importer 'opc'; known are readings, kaggle-pump"):
-        read_file(Path("monday.csv"), importer="opc", source="plant")
+        next(read_file(Path("monday.csv"), Source("plant", "opc")))
 
 
 @pytest.fixture
@@ -332,7 +342,7 @@ def parquet(tmp_path: Path) -> Path:
 def outcome(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     try:
-        return f"{read_long_table(path, source='plant').rows} rows"
+        return f"{parsed_from(path).rows} rows"
     except FileError as error:
         return error.code
 

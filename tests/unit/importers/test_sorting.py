@@ -17,9 +17,10 @@ from pipelines.contracts.enforce import empty
 from pipelines.contracts.labels import LABELS
 from pipelines.contracts.readings import KEY, READINGS
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.importers.long_table import read_long_table
-from pipelines.importers.parsed import KNOWN, READ, Parsed, no_broken, no_labels
+from pipelines.importers.formats import read_file
+from pipelines.importers.parsed import KNOWN, READ, Parsed, joined, no_broken, no_labels
 from pipelines.importers.sorting import KINDS, STANDS_STILL, Batch, Landing, Receipt, rules_version, sort_out
+from pipelines.register import Source
 
 NOW = datetime(2026, 2, 1, tzinfo=UTC)
 NO_READINGS, NO_KNOWN = empty(READINGS), empty(LABELS)
@@ -197,7 +198,7 @@ def test_a_hostile_machine_name_is_refused_and_the_other_rows_land(tmp_path: Pat
         rows.with_columns(pl.col("recorded_at").dt.to_string("iso:strict")).write_csv(path)
     else:
         rows.write_parquet(path)
-    landing = land(read_long_table(path, source="plant"))
+    landing = land(joined(read_file(path, Source("plant"))))
     assert landing.readings["machine_id"].to_list() == ["plant.pump-1"]
     assert landing.rejected["reasons"].item().startswith("machine_id: ")
     assert landing.receipt.rows_quarantined == 1
@@ -250,7 +251,7 @@ def test_a_cell_that_was_no_value_is_counted_with_the_rows_that_break_a_rule(tmp
     row = "pump-1,v,2026-01-05T0{}:00:00Z,{}\n".format
     text = "machine_id,sensor,recorded_at,value\n" + row(0, 1) + row(1, "high") + row(2, 1e13) + row(3, "")
     (tmp_path / "monday.csv").write_text(text)
-    landing = land(read_long_table(tmp_path / "monday.csv", source="plant"))
+    landing = land(joined(read_file(tmp_path / "monday.csv", Source("plant"))))
     assert landing.rejected.select("batch_row", "found").sort("batch_row").rows() == [
         (1, "high"),
         (2, "10000000000000.0"),
