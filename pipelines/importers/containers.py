@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from pipelines.importers.parsed import FileError
@@ -108,7 +108,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
         archive = zipfile.ZipFile(path)  # closed when the last member is let go: they are opened later than listed
     except DAMAGE as error:
         raise FileError("not_zip", f"{path.name}: not readable as a zip: {error}. Send it again") from None
-    entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_litter(entry.filename)]
+    entries = [entry for entry in archive.infolist() if not _is_passed_over(entry.orig_filename)]
     _refuse_hostile(path, entries)
     for entry in sorted(entries, key=lambda entry: (natural(entry.filename), entry.filename)):
 
@@ -118,9 +118,9 @@ def _zip_members(path: Path) -> Iterator[Member]:
         yield Member(entry.filename, opened)
 
 
-def _is_litter(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return any(part in LITTER or part.startswith("._") for part in parts)
+def _is_passed_over(name: str) -> bool:
+    """Whether it is a folder, or litter."""
+    return name.endswith("/") or any(part in LITTER or part.startswith("._") for part in name.split("/"))
 
 
 def _refuse_crowd(path: Path) -> None:
@@ -166,9 +166,9 @@ def _refuse_member(path: Path, entry: zipfile.ZipInfo) -> None:
     told = f"{path.name}: member {name[:80]!r}"
     if len(name) > MOST_NAME:
         raise FileError("hostile_archive", f"{told}: its name has {len(name)} characters; at most {MOST_NAME}")
-    if name.startswith("/") or ".." in PurePosixPath(name).parts or "\\" in name or ":" in name[:2]:
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name or ":" in name[:2]:
         raise FileError("hostile_archive", f"{told} leads outside the archive; nothing was unpacked")
-    if "\0" in name:
+    if "\0" in name or not name:
         raise FileError("hostile_archive", f"{told} hides a part of its name; nothing was unpacked")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise FileError("hostile_archive", f"{told} is a link; send the files themselves")
@@ -182,7 +182,7 @@ def _refuse_member(path: Path, entry: zipfile.ZipInfo) -> None:
 
 
 def _refuse_nested(name: str, told: str) -> None:
-    if PurePosixPath(name).suffix.lower() in ARCHIVES:
+    if name.lower().endswith(ARCHIVES):
         raise FileError("nested_archive", f"{told} is an archive itself; send what is in it")
 
 
