@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from re import Match
 
 from pipelines.importers.containers import Member
@@ -67,8 +67,12 @@ def read_mimii(path: Path, declared: Source) -> Iterator[Parsed]:
         FileError: As `read_members`.
     """
 
+    unnamed: set[str] = set()
+
     def read(_: Match[str], member: Member) -> Content:
         clip = read_name(member.name)
+        if clip.label is None:
+            _refuse_second(clip.machine, unnamed)
         sound = read_wav(member.contents(MOST_FILE))
         machine = f"{declared.name}.{clip.machine}"
         length = timedelta(seconds=sound.samples.shape[1] / sound.sample_rate_hz)
@@ -107,8 +111,14 @@ def read_name(name: str) -> Clip:
 
 
 def _named(name: str) -> str:
-    """A machine named as the file and its folders: nothing else tells it from others."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name.removesuffix(".wav").replace("/", "-"))
+    """A machine named as the file alone: where its folder lies must not make another one of it."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", PurePosixPath(name).stem)
+
+
+def _refuse_second(machine: str, unnamed: set[str]) -> None:
+    if machine in unnamed:
+        raise FileError("wrong_name", f"a second clip called {machine!r}, and nothing tells them apart; rename it")
+    unnamed.add(machine)
 
 
 def _snapshots(machine: str, at: datetime, sound: Sound) -> list[Snapshot]:

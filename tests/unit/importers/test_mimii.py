@@ -49,7 +49,7 @@ def year(number: int) -> datetime:
             "abnormal",
         ),
         ("fan/train/section_00_target_train_normal_0000_m-n_X.wav", "fan-section_00", year(2015), "normal"),
-        ("original_8_channel/fan_original.wav", "original_8_channel-fan_original", year(2010), None),
+        ("original_8_channel/fan_original.wav", "fan_original", year(2010), None),
         ("fan original.wav", "fan_original", year(2010), None),
     ],
 )
@@ -81,6 +81,12 @@ def test_no_two_kinds_of_clip_with_one_number_meet_in_time():
 def test_a_name_that_leaves_machine_or_time_open_is_told(name, told):
     with pytest.raises(FileError, match=told):
         read_name(name)
+
+
+def test_a_second_clip_of_one_unknown_name_is_told(tmp_path):
+    parsed = read(packed(tmp_path / "a.zip", {"a/fan.wav": MONO, "b/fan.wav": MONO, "b/pump.wav": MONO}))
+    assert parsed.snapshots["machine_id"].to_list() == ["mimii.fan", "mimii.pump"]
+    assert "a second clip called 'fan'" in parsed.broken["reasons"][0]
 
 
 def test_a_label_lasts_as_long_as_its_clip(tmp_path):
