@@ -41,10 +41,17 @@ class File:
     others: "Iterator[Parsed] | None" = None
 
     def pieces(self) -> "Iterator[File]":
-        """Itself, and every other piece."""
-        yield replace(self, others=None)
+        """All of it, as many pieces at once as are committed together."""
+        from pipelines.importers.parsed import joined
+
+        gathered, held = [self.parsed], _bytes(self.parsed)
         for parsed in self.others or ():
-            yield replace(self, parsed=parsed, others=None)
+            held += _bytes(parsed)
+            if held > BYTES_AT_ONCE:
+                yield replace(self, parsed=joined(gathered), others=None)
+                gathered, held = [], _bytes(parsed)
+            gathered.append(parsed)
+        yield replace(self, parsed=joined(gathered), others=None)
 
 
 @dataclass(frozen=True)

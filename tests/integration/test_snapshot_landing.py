@@ -104,6 +104,7 @@ def test_a_damaged_member_is_kept_with_its_reason_and_the_others_land(rig):
 
 def test_a_file_that_lands_piece_by_piece_ends_in_the_same_rows_and_the_same_count(rig, whole, monkeypatch):
     monkeypatch.setattr(waveforms, "PIECE", 1)
+    monkeypatch.setattr(landing, "BYTES_AT_ONCE", 1)
     before = rig.lake.version("snapshots")
     landed = rig.land(rig.send(FILES))
     assert rig.lake.version("snapshots") == before + 4
@@ -113,6 +114,7 @@ def test_a_file_that_lands_piece_by_piece_ends_in_the_same_rows_and_the_same_cou
 
 def test_a_run_that_died_between_two_pieces_is_completed_by_the_next(rig, whole, monkeypatch):
     monkeypatch.setattr(waveforms, "PIECE", 1)
+    monkeypatch.setattr(landing, "BYTES_AT_ONCE", 1)
     commits, commit = [], landing.commit
 
     def dying(*args):
