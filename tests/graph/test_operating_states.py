@@ -143,4 +143,5 @@ def test_news_behind_what_was_learned_costs_no_look_at_it(plant):
     file = plant.drop(WHOLE.filter(last), "last.parquet")
     ran = plant.runner.run("micro_batch", source="line", files=[file], select=(*LANDING, *TABLES))
     assert not ran.failures
-    assert int(ran.assets["operating_states"]["rows_read"]) < WINDOWS
+    windows_of_a_day = MINUTES  # of the machine that learned: its rows say what
+    assert int(ran.assets["operating_states"]["rows_read"]) < windows_of_a_day + 100 < WHOLE.height / 10
