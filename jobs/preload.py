@@ -17,6 +17,8 @@ import pipelines.detection.outages
 import pipelines.detection.quality
 import pipelines.detection.reference
 import pipelines.detection.scoring
+import pipelines.features.levels
+import pipelines.features.states
 import pipelines.features.windows
 import pipelines.health.index
 import pipelines.health.verdict

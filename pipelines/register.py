@@ -5,8 +5,8 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
@@ -19,7 +19,9 @@ WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
 SOURCE_KEYS = {"importer", "window", "zone", "healthy", "table"}
 MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures", "healthy"}
-ROWS = "machines/2"
+RUNNING_KEYS = {"sensor", "above", "idle_above", "startup", "learn"}
+LONGEST_STARTUP = timedelta(days=1)
+ROWS = "machines/3"
 """Form of the rows made of a register: a new one reaches homes whose file stays as it is."""
 FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}
 
@@ -45,6 +47,26 @@ class FailureMode:
     repair_h: float = 4.0
 
 
+class RunningRule(NamedTuple):
+    """By which sensor a machine is off, idle or running.
+
+    Attributes:
+        sensor: Whose readings tell it.
+        above: It runs above this value; None where the levels are learned from its first windows.
+        idle_above: It idles above this one, up to `above`; None: what does not run is off.
+        startup: After it was off or idle it is starting up for so long.
+    """
+
+    sensor: str
+    above: float | None
+    idle_above: float | None = None
+    startup: timedelta = timedelta()
+
+    @property
+    def is_learned(self) -> bool:
+        return self.above is None
+
+
 @dataclass(frozen=True)
 class Machine:
     """One machine. `healthy` is its known-good span in event time; None where the source's holds or none is known."""
@@ -53,7 +75,7 @@ class Machine:
     machine_class: str = "unspecified"
     site: str = "unspecified"
     criticality: str = "medium"
-    running: tuple[str, float] | None = None
+    running: RunningRule | None = None
     healthy: Span | None = None
     nominal: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     failures: tuple[FailureMode, ...] = ()
@@ -199,13 +221,35 @@ def _failure(entry: Mapping[str, Any], where: str) -> FailureMode:
     )
 
 
-def _running(entry: Mapping[str, Any], where: str) -> tuple[str, float] | None:
+def _running(entry: Mapping[str, Any], where: str) -> RunningRule | None:
     rule = entry.get("running")
     if rule is None:
         return None
-    if not isinstance(rule, dict) or set(rule) != {"sensor", "above"}:
-        raise RegisterError(f'{where}: running is {rule!r}; expected {{ sensor = "speed_rpm", above = 100.0 }}')
-    return _named(rule["sensor"], f"{where}, running sensor"), _number(rule["above"], f"{where}, running above")
+    learns = isinstance(rule, dict) and rule.get("learn", False)
+    levels = {"learn"} if learns else {"above"}
+    if not isinstance(rule, dict) or not {"sensor", *levels} <= set(rule) or learns not in (True, False):
+        raise RegisterError(
+            f'{where}: running is {rule!r}; expected {{ sensor = "speed_rpm", above = 100.0 }}, or learn = true '
+            "in place of above"
+        )
+    _known(rule, RUNNING_KEYS, f"{where}, running")
+    if learns and (declared := sorted({"above", "idle_above"} & set(rule))):
+        raise RegisterError(f"{where}, running: {', '.join(declared)} beside learn = true; expected one or the other")
+    above, idle_above = (
+        _number(rule[key], f"{where}, running {key}") if key in rule else None for key in ("above", "idle_above")
+    )
+    if above is not None and idle_above is not None and idle_above >= above:
+        raise RegisterError(f"{where}, running: idle_above {idle_above} is not below above {above}")
+    startup = _startup(rule.get("startup", "0m"), f"{where}, running startup")
+    return RunningRule(_named(rule["sensor"], f"{where}, running sensor"), above, idle_above, startup)
+
+
+def _startup(found: Any, where: str) -> timedelta:
+    told = re.fullmatch(r"(\d{1,5})([smh])", found) if isinstance(found, str) else None
+    length = timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours"}[told[2]]: int(told[1])}) if told else None
+    if length is None or length > LONGEST_STARTUP:
+        raise RegisterError(f'{where}: found {found!r}; expected a length of at most a day, such as "15m" or "1h"')
+    return length
 
 
 def _span(entry: Mapping[str, Any], where: str) -> Span | None:
@@ -265,15 +309,17 @@ def _known(entry: Any, keys: set[str], where: str) -> None:
 
 
 def _row(source: str, machine: Machine, span: Span | None, version: str) -> dict[str, Any]:
-    healthy = machine.healthy or span
+    healthy, rule = machine.healthy or span, machine.running
     return {
         "source": source,
         "machine_id": machine.machine_id,
         "machine_class": machine.machine_class,
         "site": machine.site,
         "criticality": machine.criticality,
-        "running_sensor": machine.running[0] if machine.running else None,
-        "running_above": machine.running[1] if machine.running else None,
+        "running_sensor": rule.sensor if rule else None,
+        "running_above": rule.above if rule else None,
+        "idle_above": rule.idle_above if rule else None,
+        "startup_s": rule.startup // timedelta(seconds=1) if rule else None,
         "healthy_from": healthy[0] if healthy else None,
         "healthy_until": healthy[1] if healthy else None,
         "nominal_limits": [

@@ -33,7 +33,7 @@ MACHINES_TEMPLATE = """\
 # class = "pump"
 # site = "north"
 # criticality = "high"                                         # low, medium, high
-# running = { sensor = "speed_rpm", above = 100.0 }            # tells running from stopped
+# running = { sensor = "speed_rpm", above = 100.0 }            # off below; or idle_above, startup = "15m", learn = true
 # nominal = { temperature_c = [10.0, 80.0] }                   # limits of normal operation
 # failures = [                                                 # declared ends of life: without one, no time to failure
 #   { mode = "bearing_wear", sensor = "vibration_mm_s", threshold = 7.1, skill = "mechanical", repair_hours = 6.0 },

@@ -28,9 +28,25 @@ MACHINES = contract(
         "machine_class": column(pl.String(), "Kind of machine, such as pump.", named()),
         "site": column(pl.String(), "Where it stands.", named()),
         "criticality": column(pl.String(), "What its loss costs the plant.", one_of(CRITICALITIES)),
-        "running_sensor": column(pl.String(), "Sensor that tells running from stopped.", named(), null="not declared"),
+        "running_sensor": column(pl.String(), "Sensor that tells off, idle and running.", named(), null="not declared"),
         "running_above": column(
-            pl.Float64(), "The machine runs above this value.", between(-1e12, 1e12), null="not declared"
+            pl.Float64(),
+            "The machine runs above this value.",
+            between(-1e12, 1e12),
+            null="not declared; where a sensor is, the levels are learned",
+        ),
+        "idle_above": column(
+            pl.Float64(),
+            "It idles above this value, up to the other.",
+            between(-1e12, 1e12),
+            null="not declared: what does not run is off",
+        ),
+        "startup_s": column(
+            pl.Int64(),
+            "So long after it was off or idle it is starting up.",
+            between(0, 86_400),
+            unit="s",
+            null="no rule is declared",
         ),
         "healthy_from": column(TIME, "Start of its known-good span, in event time.", null="not declared"),
         "healthy_until": column(TIME, "End of its known-good span, excluded.", null="not declared"),

@@ -13,6 +13,7 @@ from pipelines.contracts.forecasts import FORECASTS
 from pipelines.contracts.health_index import HEALTH_INDEX
 from pipelines.contracts.labels import LABELS
 from pipelines.contracts.machines import MACHINES
+from pipelines.contracts.operating_states import OPERATING_STATES
 from pipelines.contracts.outages import OUTAGES
 from pipelines.contracts.readings import READINGS
 from pipelines.contracts.snapshots import SNAPSHOTS
@@ -27,6 +28,7 @@ CONTRACTS = MappingProxyType(
         "events": EVENTS,
         "snapshots": SNAPSHOTS,
         "machines": MACHINES,
+        "operating_states": OPERATING_STATES,
         "window_features": WINDOW_FEATURES,
         "baselines": BASELINES,
         "outages": OUTAGES,

@@ -1,6 +1,8 @@
 """The words that tables, rules and people share. Free of heavy imports: anything may read it."""
 
+import math
 from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 """Of machines, sensors, failure modes, skills and people."""
@@ -13,6 +15,7 @@ TABLES = (
     "events",
     "snapshots",
     "machines",
+    "operating_states",
     "window_features",
     "baselines",
     "outages",
@@ -47,11 +50,20 @@ EVENT_KINDS = ("error", "failure", "maintenance", "commissioned")
 QUALITIES = ("good", "uncertain", "bad")
 """How far the sender trusts a reading (OPC UA); `bad` readings are kept but never computed with."""
 
-STATES = ("running", "stopped", "mixed", "unknown")
-"""Of a machine in a window; `mixed` starts, stops or idles inside it, `unknown` has no declared running rule."""
+STATES = ("off", "idle", "running", "startup", "mixed", "unknown")
+"""Of a machine in a window. `startup`: it ran throughout, and for a part of it not long enough to have settled;
+`mixed`: more than one of off, idle and running; `unknown`: nothing tells."""
 
 RAN = ("running", "unknown")
-"""States in which a machine counts as running: of one without a rule nobody can say that it stood."""
+"""States in which a window is compared with the healthy ones. Of a machine without a rule nobody can say that it stood;
+one that starts up is not what it is when it has settled, and has no reference of its own yet."""
+
+STATE_BASES = ("declared", "learned", "none")
+"""Where the levels that tell the states are from: the register, the machine's own history, nowhere."""
+
+NO_STATE = ("no_rule", "silent", "learning", "one_level")
+"""Why a state is unknown: nothing is declared; the rule's sensor said nothing in the window; the windows to learn from
+are not complete; they show no two levels that are clearly apart."""
 
 VERDICTS = ("credible", "suspect", "false_positive", "needs_evidence")
 ACTIONS = ("monitor", "inspect", "ask", "plan")
@@ -95,3 +107,104 @@ def unit_of(name: str) -> str | None:
         ('mm/s', None)
     """
     return next((unit for suffix, unit in UNITS.items() if name.endswith("_" + suffix)), None)
+
+
+class Derived(NamedTuple):
+    """A sensor that is computed of others at the moments at which all of them were read.
+
+    Attributes:
+        name: Sensor.
+        inputs: Two measured sensors, in the order of the formula.
+        operation: What is done with the two values.
+        factor: What the result is multiplied with to be in `unit`.
+        unit: Of the result.
+        about: What it says, for people.
+    """
+
+    name: str
+    inputs: tuple[str, str]
+    operation: Literal["product", "difference"]
+    factor: float
+    unit: str
+    about: str
+
+
+DERIVED = MappingProxyType(
+    {
+        sensor.name: sensor
+        for sensor in (
+            Derived(
+                "power_kw",
+                ("torque_nm", "speed_rpm"),
+                "product",
+                2 * math.pi / 60 / 1000,
+                "kW",
+                "Mechanical power: torque x angular speed.",
+            ),
+            Derived(
+                "temperature_difference_k",
+                ("process_temperature_c", "air_temperature_c"),
+                "difference",
+                1.0,
+                "K",
+                "How much warmer the process is than the air: what carries its heat away.",
+            ),
+            Derived(
+                "wear_torque",
+                ("tool_wear_min", "torque_nm"),
+                "product",
+                1.0,
+                "min N m",
+                "Strain of a worn tool: minutes of wear x torque.",
+            ),
+            Derived(
+                "hydraulic_power_kw",
+                ("differential_pressure_bar", "flow_m3_h"),
+                "product",
+                1 / 36,
+                "kW",
+                "Power given to the fluid: pressure difference x flow.",
+            ),
+        )
+    }
+)
+"""Process physics: derived sensors by name."""
+
+
+def inputs_of(sensor: str) -> tuple[str, ...]:
+    """Measured sensors that a derived one is computed of; none where the name is not declared as derived.
+
+    Example:
+        >>> inputs_of("power_kw"), inputs_of("current_a")
+        (('torque_nm', 'speed_rpm'), ())
+    """
+    return DERIVED[sensor].inputs if sensor in DERIVED else ()
+
+
+PHYSICAL = MappingProxyType(
+    {
+        "c": (-273.15, 2000.0),
+        "k": (-2273.15, 2273.15),
+        "bar": (-1e4, 1e4),
+        "pressure_bar": (-1.1, 1e4),
+        "differential_pressure_bar": (-1e4, 1e4),
+        "rpm": (-1e6, 1e6),
+        "hz": (0.0, 1e9),
+        "pct": (-1e3, 1e3),
+        "mm_s": (-1e5, 1e5),
+        "g": (-1e6, 1e6),
+        "mm": (-1e6, 1e6),
+        "um": (-1e9, 1e9),
+        "m3_h": (-1e7, 1e7),
+        "a": (-1e7, 1e7),
+        "v": (-1e8, 1e8),
+        "kw": (-1e7, 1e7),
+        "nm": (-1e9, 1e9),
+        "h": (-1e7, 1e7),
+        "min": (-1e9, 1e9),
+        "s": (-1e10, 1e10),
+    }
+)
+"""What no sensor of that name can measure lies outside: by the ending of the name, the longest that fits. Generous, as
+only the impossible is refused: a shaft may turn backwards, a drive may feed back, and a gauge near vacuum reads a
+little below -1 bar. Temperatures in K are differences, as sensors that measure one land in degC."""

@@ -37,9 +37,10 @@ def machine_matrices(features: pl.DataFrame) -> dict[str, Matrix]:
 
     The spread enters as its logarithm: it is positive and skewed, and a stuck sensor has none. `-inf` stands for a
     spread of zero and is bounded where the baseline's scale is known. One pivot for all machines: a pivot each would
-    cost most of what scoring does.
+    cost most of what scoring does. Derived sensors are left out: they say what their inputs say once more.
     """
     index = ["machine_id", "recorded_at", "window_s", "state"]
+    features = features.filter(~pl.col("is_derived"))
     if features.is_empty():
         return {}
     long = (

@@ -26,7 +26,7 @@ class TrendSettings:
     Attributes:
         min_windows: Fewer windows of a machine than this are too little data.
         min_medians: Fewer medians than this within `trend_h` are too: a machine back from a long stop shows no trend.
-        stale_h: A machine silent or stopped for longer than this before now is not forecast.
+        stale_h: A machine silent or off for longer than this before now is not forecast.
         least_spreads: Deviation of the newest day, in healthy spreads, from which a machine may be degrading.
         least_share: The same as a share of the way to the threshold.
         trend_h: How far back a trend is sought.

@@ -26,7 +26,7 @@ class Sensor:
         noise: Standard deviation of a single reading.
         load: Shift at one standard deviation more load.
         ambient: Shift at one standard deviation warmer weather.
-        rest: Mean while stopped.
+        rest: Mean while off.
     """
 
     level: float

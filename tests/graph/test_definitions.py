@@ -12,6 +12,7 @@ ASSETS = {
     "readings": "acquisition",
     "labels": "acquisition",
     "machines": "acquisition",
+    "operating_states": "manipulation",
     "window_features": "manipulation",
     "baselines": "detection",
     "outages": "detection",

@@ -18,7 +18,7 @@ def scores(course: str, **every: Any) -> pl.DataFrame:
         {
             "recorded_at": MONDAY + hour * HOUR,
             "score": {"X": 0.95, ".": 0.2, "-": None}[mark],
-            "state": "stopped" if mark == "-" else "running",
+            "state": "off" if mark == "-" else "running",
         }
         for hour, mark in enumerate(course)
         if mark != " "

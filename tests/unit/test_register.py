@@ -1,6 +1,6 @@
 """The machine register: what is read from it, and that every mistake is refused with its entry and its key."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import event, given, settings
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipelines.contracts.enforce import conform
 from pipelines.contracts.machines import MACHINES
-from pipelines.register import FailureMode, Machine, RegisterError, Source, parse_register
+from pipelines.register import FailureMode, Machine, RegisterError, RunningRule, Source, parse_register
 
 PLANT = """
 [sources.plant]
@@ -42,7 +42,7 @@ def test_a_machine_is_read_as_written():
             machine_class="pump",
             site="north",
             criticality="high",
-            running=("speed_rpm", 700.0),
+            running=RunningRule("speed_rpm", 700.0),
             nominal={"vibration_mm_s": (0.5, 4.5)},
             failures=(FailureMode("wear", "vibration_mm_s", 7.1, None, "electrical", 6.0),),
         )
@@ -120,6 +120,46 @@ def test_a_mistake_is_refused_with_its_entry_and_its_key(text, told):
     assert told in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("rule", "read"),
+    [
+        ('{ sensor = "v", above = 7 }', RunningRule("v", 7.0)),
+        ('{ sensor = "v", above = 7, idle_above = -1 }', RunningRule("v", 7.0, -1.0)),
+        ('{ sensor = "v", above = 7, startup = "15m" }', RunningRule("v", 7.0, None, timedelta(minutes=15))),
+        ('{ sensor = "v", above = 7, startup = "90s", learn = false }', RunningRule("v", 7.0, None, timedelta(0, 90))),
+        ('{ sensor = "v", learn = true, startup = "24h" }', RunningRule("v", None, None, timedelta(days=1))),
+    ],
+)
+def test_the_levels_of_a_machine_are_declared_or_learned(rule, read):
+    register = parse_register(f"{BARE}running = {rule}")
+    assert register.machines["plant.pump-2"].running == read
+    row = conform(register.machines_frame("plant"), MACHINES).row(0, named=True)
+    assert (row["running_sensor"], row["running_above"], row["idle_above"]) == ("v", read.above, read.idle_above)
+    assert row["startup_s"] == read.startup.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ('{ sensor = "v", learn = false }', "running is {'sensor': 'v', 'learn': False}; expected"),
+        ('{ sensor = "v", learn = 3 }', "expected { sensor ="),
+        ('{ sensor = "v", learn = [] }', "expected { sensor ="),
+        ('{ sensor = "v", above = 7, learn = true }', "running: above beside learn = true; expected one or the other"),
+        ('{ sensor = "v", above = 7, idle_above = 7 }', "running: idle_above 7.0 is not below above 7.0"),
+        ('{ sensor = "v", above = 7, idle_above = true }', "running idle_above: found True; expected a number"),
+        ('{ sensor = "v", above = 7, pace = 3 }', "running: unknown pace; known are above, idle_above, learn"),
+        ('{ sensor = "v", above = 7, startup = 15 }', "running startup: found 15; expected a length of at most a day"),
+        ('{ sensor = "v", above = 7, startup = "15" }', "running startup: found '15'; expected"),
+        ('{ sensor = "v", above = 7, startup = "25h" }', "running startup: found '25h'; expected"),
+    ],
+)
+def test_a_mistake_in_the_rule_of_the_levels_is_refused(rule, told):
+    with pytest.raises(RegisterError) as refusal:
+        parse_register(f"{BARE}running = {rule}")
+    assert "machine 'plant.pump-2'" in str(refusal.value)
+    assert told in str(refusal.value)
+
+
 @pytest.mark.parametrize("entry", [BARE, "[sources.plant]\n"], ids=["machine", "source"])
 @pytest.mark.parametrize(
     ("span", "told"),
@@ -181,10 +221,19 @@ def test_a_register_that_knows_no_machine_still_makes_a_table():
 
 WORDS = st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True)
 NUMBERS = st.integers(-(2**50), 2**50) | st.floats() | st.booleans()
+RULES = st.fixed_dictionaries(
+    {"sensor": st.just('"v"')},
+    optional={
+        "above": NUMBERS.map(lambda n: str(n).lower()),
+        "idle_above": NUMBERS.map(lambda n: str(n).lower()),
+        "startup": st.sampled_from(['"15m"', '"0s"', '"99999h"', "3", '"m"']),
+        "learn": st.sampled_from(["true", "false", "1"]),
+    },
+).map(lambda rule: "{ " + ", ".join(f"{key} = {value}" for key, value in rule.items()) + " }")
 SCALARS = NUMBERS.map(lambda n: str(n).lower()) | (WORDS | st.text("aZ0 ./'", max_size=5)).map(lambda word: f'"{word}"')
 ENTRIES = st.dictionaries(
     st.sampled_from(["class", "site", "criticality", "running", "nominal", "failures", "healthy", "window"]),
-    SCALARS | st.lists(SCALARS, max_size=3).map(lambda words: f"[{', '.join(words)}]"),
+    SCALARS | RULES | st.lists(SCALARS, max_size=3).map(lambda words: f"[{', '.join(words)}]"),
     max_size=3,
 )
 

@@ -42,12 +42,13 @@ def healthy(whole: Matrix, *, hours: float, since: float = 0.0) -> Matrix | None
 
 @pytest.mark.parametrize(("running", "is_there"), [(MIN_WINDOWS - 1, False), (MIN_WINDOWS, True)])
 def test_there_is_no_model_of_too_few_running_windows(running, is_there):
-    states = ["running"] * running + ["stopped"] * (72 - running)
+    states = ["running"] * running + ["off"] * (72 - running)
     assert (healthy(matrix(normal(72), states=states), hours=72) is not None) == is_there
 
 
 @pytest.mark.parametrize(
-    ("state", "is_used"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)]
+    ("state", "is_used"),
+    [("running", True), ("unknown", True), ("off", False), ("idle", False), ("startup", False), ("mixed", False)],
 )
 def test_only_windows_of_a_running_machine_are_healthy_ones(state, is_used):
     values = normal(80)
@@ -64,7 +65,7 @@ def test_nothing_outside_the_span_is_used():
 
 
 def test_running_windows_are_those_of_the_span_in_which_the_machine_ran_in_every_column():
-    values, states = normal(10), ["running", "stopped", "unknown", "mixed", "running"] * 2
+    values, states = normal(10), ["running", "off", "unknown", "mixed", "running"] * 2
     values[:, 0] = np.nan
     found = running_windows(matrix(values, states=states), since=MONDAY + 2 * HOUR, until=MONDAY + 7 * HOUR)
     assert found.windows["recorded_at"].to_list() == [MONDAY + n * HOUR for n in (2, 4, 5)]

@@ -53,12 +53,12 @@ def test_no_windows_have_no_matrix():
 
 
 def test_each_machine_has_its_own_windows_and_the_columns_of_its_own_sensors():
-    one = table("window_features", ROWS[1:], machine_id="plant.pump-2", state="stopped")
+    one = table("window_features", ROWS[1:], machine_id="plant.pump-2", state="off")
     other = table("window_features", [ROWS[0] | {"sensor": "vv"}], machine_id="plant.pump-1")
     first, second = machine_matrices(pl.concat([one, other])).items()
     assert (first[0], first[1].columns, first[1].values[0, 0]) == ("plant.pump-1", ("vv:mean", "vv:std"), 4.0)
     assert (second[0], second[1].columns) == ("plant.pump-2", ("v:mean", "v:std"))
-    assert second[1].windows.rows() == [(MONDAY, 3600, "stopped"), (MONDAY + HOUR, 3600, "stopped")]
+    assert second[1].windows.rows() == [(MONDAY, 3600, "off"), (MONDAY + HOUR, 3600, "off")]
     assert second[1].values[:, 0].tolist() == [2.0, 3.0]
 
 

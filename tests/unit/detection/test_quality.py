@@ -143,7 +143,7 @@ def expected_of(said: Said, states: Mapping[tuple[str, int], str], newest: int) 
             for hour in {hour for _, _, hour in said}:
                 spoke = {(m, h) for m, _, h in said}
                 state = states[machine, hour] if (machine, hour) in spoke else None
-                if hour >= newest or state in ("stopped", "mixed"):
+                if hour >= newest or state not in (None, "running", "unknown"):
                     continue
                 if (machine, name, hour) not in said:
                     found.add((machine, name, hour, "silent"))

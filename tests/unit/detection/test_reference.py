@@ -107,7 +107,7 @@ def test_an_assumed_span_is_over_after_48_hours(hours, reason):
 
 @pytest.mark.parametrize(("ran", "reason"), [(MIN_WINDOWS - 1, "too_few_windows"), (MIN_WINDOWS, None)])
 def test_too_few_windows_of_running_are_no_model_but_tell_what_sensors_did(ran, reason):
-    stand = Table(windows(range(ran)), windows(range(ran, 70), state="stopped"))
+    stand = Table(windows(range(ran)), windows(range(ran, 70), state="off"))
     row = one(told(stand, declared(**DECLARED)))
     assert (row["reason"], row["windows"], row["model_version"] is None) == (reason, ran, reason is not None)
     assert [sensor["sensor"] for sensor in row["sensors"]] == ["v", "w"]
@@ -156,7 +156,7 @@ def test_windows_of_a_machine_at_rest_say_nothing_of_its_sensors():
     """Running for an hour in which `x` reads 5, then at rest at 0."""
     row = one(
         told(
-            Table(of_sensor("x", range(50), mean=5.0), of_sensor("x", range(50, 70), mean=0.0, state="stopped")),
+            Table(of_sensor("x", range(50), mean=5.0), of_sensor("x", range(50, 70), mean=0.0, state="off")),
             declared(**DECLARED),
         )
     )

@@ -75,7 +75,7 @@ def test_a_planted_fault_scores_above_every_healthy_window(fitted):
     assert scores["reason"].null_count() == LENGTH
 
 
-@pytest.mark.parametrize("state", ["stopped", "mixed"])
+@pytest.mark.parametrize("state", ["off", "idle", "startup", "mixed"])
 def test_a_window_that_did_not_run_has_no_score_and_says_so(fitted, state):
     scores = finished("anomaly_scores", anomaly_scores(features(state=state), fitted))
     assert scores["score"].null_count() == scores["top_sensor"].null_count() == LENGTH

@@ -20,8 +20,7 @@ from pipelines.register import WINDOWS
 
 MINUTE = timedelta(minutes=1)
 TIME = pl.Datetime("us", "UTC")
-MACHINES = table("machines", running_sensor="speed_rpm", running_above=700.0)
-UNDECLARED = table("machines")
+STATELESS = table("operating_states").clear()
 
 
 def readings(values: Mapping[float, float], **every: Any) -> pl.DataFrame:
@@ -29,19 +28,31 @@ def readings(values: Mapping[float, float], **every: Any) -> pl.DataFrame:
     return table("readings", [{"recorded_at": MONDAY + m * MINUTE, "value": v} for m, v in values.items()], **every)
 
 
-def features(frame: pl.DataFrame, machines: pl.DataFrame = UNDECLARED, *, every: str = "10m") -> pl.DataFrame:
-    return finished("window_features", window_features(frame, machines, every=every))
+def features(frame: pl.DataFrame, states: pl.DataFrame = STATELESS, *, every: str = "10m") -> pl.DataFrame:
+    return finished("window_features", window_features(frame, states, every=every))
 
 
-def test_a_window_is_described_as_numpy_would():
-    minutes, values = np.array([0.0, 1.5, 4.0, 9.99]), np.array([2.0, 2.5, 1.0, 7.0])
-    row = features(readings(dict(zip(minutes, values, strict=True)))).row(0, named=True)
-    assert row["recorded_at"] == MONDAY
-    assert (row["n"], row["window_s"]) == (4, 600)
-    assert row["mean"] == pytest.approx(values.mean())
-    assert row["std"] == pytest.approx(values.std(ddof=1))
-    assert (row["min"], row["max"]) == (1.0, 7.0)
-    assert row["slope_per_h"] == pytest.approx(np.polyfit(minutes / 60, values, 1)[0])
+def test_a_window_is_told_with_its_start_its_length_and_its_readings():
+    row = features(readings({0.0: 2.0, 1.5: 2.5, 4.0: 1.0, 9.99: 7.0})).row(0, named=True)
+    assert (row["recorded_at"], row["window_s"], row["n"]) == (MONDAY, 600, 4)
+    assert (row["mean"], row["min"], row["max"], row["is_derived"]) == (3.125, 1.0, 7.0, False)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_windows_of_any_number_of_readings_are_each_described_alone(shuffled):
+    """Those with equally many are described together: none may get what is another's."""
+    rng = np.random.default_rng(3)
+    minutes = np.sort(rng.choice(np.arange(600), 200, replace=False)) / 2.0
+    both = [readings(dict(zip(minutes, rng.normal(size=200), strict=True)), sensor=name) for name in ("v", "w")]
+    frame = pl.concat(both)
+    given_so = frame.sample(fraction=1.0, shuffle=True, seed=1) if shuffled else frame
+    found = window_features(given_so, STATELESS, every="10m")
+    window = pl.col("recorded_at").dt.truncate("10m")
+    parts = [part for _, part in frame.sort("sensor", "recorded_at").group_by("sensor", window, maintain_order=True)]
+    assert len({part.height for part in parts}) > 3
+    assert found["n"].to_list() == [part.height for part in parts]
+    alone = pl.concat([window_features(part, STATELESS, every="10m") for part in parts])
+    assert found.equals(alone)
 
 
 def test_windows_begin_at_whole_multiples_and_leave_out_their_end():
@@ -53,12 +64,22 @@ def test_windows_begin_at_whole_multiples_and_leave_out_their_end():
     ]
 
 
-def test_a_single_reading_has_no_spread_and_no_slope():
-    assert features(readings({3.0: 1.0})).select("std", "slope_per_h").row(0) == (None, None)
+NULLABLE = ("std", "slope_per_h", "iqr", "change_per_h", "autocorrelation", "missing_share")
 
 
-def test_a_constant_value_has_no_slope_to_either_side():
-    assert features(readings({0.0: 5.0, 4.0: 5.0, 9.0: 5.0})).select("std", "slope_per_h").row(0) == (0.0, 0.0)
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ([0.1], (None, None, None, None, None, None)),
+        ([0.1, 0.1], (0.0, 0.0, 0.0, 0.0, None, None)),
+        ([0.1, 0.1, 0.1], (0.0, 0.0, 0.0, 0.0, None, 0.0)),
+    ],
+)
+def test_what_a_single_reading_and_a_constant_do_not_show_is_null(values, told):
+    frame = features(readings(dict(enumerate(values))))
+    assert frame.select(NULLABLE).row(0) == told
+    assert frame.select("median", "entropy_bits").row(0) == (0.1, 0.0)
+    assert frame["energy"].item() == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("quality", ["good", "uncertain", "bad"])
@@ -85,39 +106,29 @@ def test_a_window_names_the_newest_batch_that_contributed():
     assert features(frame)["batch_seq"].item() == 4
 
 
-@pytest.mark.parametrize(
-    ("speeds", "state"),
-    [
-        ({0.0: 900.0, 5.0: 701.0}, "running"),
-        ({0.0: 0.0, 5.0: 700.0}, "stopped"),
-        ({0.0: 900.0, 5.0: 0.0}, "mixed"),
-        ({}, "unknown"),
-        ({10.0: 900.0}, "unknown"),
-    ],
-)
-def test_the_state_follows_from_the_running_rule(speeds, state):
-    frame = pl.concat([readings({2.0: 5.0}), readings(speeds, sensor="speed_rpm")])
-    found = features(frame, MACHINES).filter(pl.col("recorded_at") == MONDAY)
-    assert set(found["state"]) == {state}
-    assert found.height == 1 + (state != "unknown")
+def test_the_state_is_that_of_the_machine_in_the_window():
+    frame = pl.concat([readings({2.0: 5.0, 12.0: 5.0}), readings({2.0: 5.0}, machine_id="plant.pump-2")])
+    found = features(frame, table("operating_states", state="idle")).select("machine_id", "recorded_at", "state")
+    assert found.rows() == [
+        ("plant.pump-1", MONDAY, "idle"),
+        ("plant.pump-1", MONDAY + 10 * MINUTE, "unknown"),
+        ("plant.pump-2", MONDAY, "unknown"),
+    ]
 
 
-def test_a_bad_speed_says_nothing_of_the_state():
-    speeds = [readings({0.0: 900.0}, sensor="speed_rpm"), readings({1.0: 0.0}, sensor="speed_rpm", quality="bad")]
-    assert set(features(pl.concat([readings({2.0: 5.0}), *speeds]), MACHINES)["state"]) == {"running"}
-
-
-def test_without_a_running_rule_the_state_is_unknown():
-    assert features(readings({0.0: 900.0}, sensor="speed_rpm"))["state"].to_list() == ["unknown"]
-
-
-def test_the_rule_of_one_machine_says_nothing_of_another():
-    frame = readings({0.0: 900.0}, sensor="speed_rpm", machine_id="plant.pump-2")
-    assert features(frame, MACHINES)["state"].to_list() == ["unknown"]
+def test_derived_sensors_are_described_beside_the_measured_and_marked():
+    frame = pl.concat([readings({0.0: 10.0, 5.0: 20.0}, sensor="torque_nm"), readings({5.0: 60.0}, sensor="speed_rpm")])
+    found = features(frame).select("sensor", "is_derived", "n", "mean").rows()
+    power_kw = 20.0 * (2 * np.pi * 60.0 / 60) / 1000
+    assert found == [
+        ("power_kw", True, 1, pytest.approx(power_kw)),
+        ("speed_rpm", False, 1, 60.0),
+        ("torque_nm", False, 2, 15.0),
+    ]
 
 
 def test_no_readings_have_no_windows():
-    assert features(readings({}), MACHINES).is_empty()
+    assert features(readings({})).is_empty()
 
 
 def test_values_at_both_ends_a_microsecond_apart_are_described_too():
@@ -126,7 +137,8 @@ def test_values_at_both_ends_a_microsecond_apart_are_described_too():
     assert frame["slope_per_h"].item() == pytest.approx(2e12 * 3.6e9)
 
 
-VALUES = st.floats(-1e12, 1e12) | st.sampled_from([1e12, -1e12, 0.0]) | st.floats(-10, 10)
+STATES = table("operating_states", [{"recorded_at": MONDAY + n * 10 * MINUTE} for n in range(0, 22, 2)])
+VALUES = st.floats(-1e12, 1e12) | st.sampled_from([1e12, -1e12, 0.0, 5e-324, 1e-160]) | st.floats(-10, 10)
 
 
 @given(st.dictionaries(st.integers(0, 2) | st.integers(0, 1_800_000_000), VALUES, min_size=1, max_size=8))
@@ -134,6 +146,8 @@ VALUES = st.floats(-1e12, 1e12) | st.sampled_from([1e12, -1e12, 0.0]) | st.float
 def test_features_of_readings_that_keep_their_contract_keep_theirs(values):
     frame = readings({microseconds / 6e7: value for microseconds, value in values.items()})
     found = features(frame)
+    numbers = found.select(pl.selectors.float().is_finite().all())
+    assert numbers.row(0) == (True,) * numbers.width
     event(f"windows: {found.height}, extreme: {max(map(abs, values.values())) == 1e12}")
     assert found["n"].sum() == frame.height
 
@@ -147,14 +161,14 @@ def test_whatever_the_order_and_the_cuts_the_features_are_the_same(data):
     order = data.draw(st.permutations(range(whole.height)))
     cuts = sorted(data.draw(st.sets(st.integers(1, whole.height - 1), max_size=4)))
     event(f"batches: {len(cuts) + 1}")
-    arrived, expected = whole.clear(), window_features(whole, MACHINES, every="10m")
+    arrived, expected = whole.clear(), window_features(whole, STATES, every="10m")
     kept = expected.clear()
     for start, stop in zip([0, *cuts], [*cuts, whole.height], strict=True):
         batch = whole[order[start:stop]]
         arrived = pl.concat([arrived, batch])
         spans = touched_windows(windows_of(batch, every="10m"))
         within = pl.any_horizontal(pl.col("recorded_at").is_between(*span, closed="left") for span in spans)
-        kept = pl.concat([kept.filter(~within), window_features(arrived.filter(within), MACHINES, every="10m")])
+        kept = pl.concat([kept.filter(~within), window_features(arrived.filter(within), STATES, every="10m")])
     assert kept.sort("machine_id", "sensor", "recorded_at").equals(expected)
 
 

@@ -111,7 +111,8 @@ def test_a_machine_with_a_declared_mode_has_no_other():
 
 
 @pytest.mark.parametrize(
-    ("state", "is_told"), [("running", True), ("unknown", True), ("stopped", False), ("mixed", False)]
+    ("state", "is_told"),
+    [("running", True), ("unknown", True), ("off", False), ("idle", False), ("startup", False), ("mixed", False)],
 )
 def test_only_windows_of_a_running_machine_have_a_health(state, is_told):
     features = windows([3.0], state=state)

@@ -49,7 +49,7 @@ def test_an_episode_whose_windows_are_missing_needs_evidence(hours, verdict):
 
 
 @pytest.mark.parametrize(("stopped", "verdict"), [(5, "credible"), (6, "false_positive")])
-@pytest.mark.parametrize("state", ["stopped", "mixed"])
+@pytest.mark.parametrize("state", ["off", "idle", "startup", "mixed"])
 def test_an_alarm_of_a_machine_that_mostly_stood_is_a_false_positive(stopped, state, verdict):
     ran, stood = windows("anomaly_scores", range(stopped, 10)), windows("anomaly_scores", range(stopped), state=state)
     assert judged(scores=pl.concat([ran, stood]))["verdict"].item() == verdict
@@ -64,7 +64,7 @@ LONELY = table("alarms", deviating_sensors=1, top_z=4.0)
         (2.0, EPISODE, "running", "suspect"),
         (4.6, EPISODE, "running", "credible"),
         (0.4, [9], "unknown", "credible"),
-        (4.6, EPISODE, "stopped", "suspect"),
+        (4.6, EPISODE, "off", "suspect"),
         (4.6, [10, 11], "running", "suspect"),
         (4.6, [-1], "running", "suspect"),
     ],
@@ -90,7 +90,7 @@ def test_machines_without_limits_are_judged_too():
 def test_each_alarm_is_judged_by_its_own_windows():
     later = {"alarm_id": "alarm-0000000000000002", "started_at": MONDAY + 50 * HOUR, "last_at": MONDAY + 60 * HOUR}
     alarms = table("alarms", [{}, later])
-    scores = pl.concat([windows("anomaly_scores"), windows("anomaly_scores", range(50, 60), state="stopped")])
+    scores = pl.concat([windows("anomaly_scores"), windows("anomaly_scores", range(50, 60), state="off")])
     found = judged(alarms=alarms, scores=scores).sort("started_at")
     assert found["verdict"].to_list() == ["credible", "false_positive"]
     assert found["verdict_id"].n_unique() == 2
@@ -110,7 +110,7 @@ RECENT = range(-38, 10)  # hours of its last two days
 def test_an_old_episode_is_judged_by_its_last_two_days():
     """It ran when it began, and has stood since."""
     ran = windows("anomaly_scores", range(-100, -38))
-    scores = [ran, windows("anomaly_scores", RECENT, state="stopped")]
+    scores = [ran, windows("anomaly_scores", RECENT, state="off")]
     assert judged(alarms=OLD, scores=pl.concat(scores))["verdict"].item() == "false_positive"
     assert judged(alarms=OLD, scores=windows("anomaly_scores", RECENT))["verdict"].item() == "credible"
     assert judged(alarms=OLD, scores=ran)["verdict"].item() == "needs_evidence"
@@ -173,9 +173,7 @@ def test_evidence_lies_in_the_last_two_days_of_each_alarm_or_since_it_began():
 
 
 def test_what_evidence_spans_hold_is_all_that_verdicts_look_at():
-    scores = pl.concat(
-        [windows("anomaly_scores", range(-100, -60), state="stopped"), windows("anomaly_scores", RECENT)]
-    )
+    scores = pl.concat([windows("anomaly_scores", range(-100, -60), state="off"), windows("anomaly_scores", RECENT)])
     features = windows("window_features", range(-100, 30), mean=9.0)
     [(since, until, _)] = evidence_spans(OLD)
     within = pl.col("recorded_at").is_between(since, until, closed="left")

@@ -46,7 +46,7 @@ def test_a_deviation_is_told_in_healthy_spreads_of_the_sensor():
 
 def test_only_running_windows_of_the_first_two_days_of_the_episode_count():
     early, late = features({"vibration_mm_s": 3.0}), features({"vibration_mm_s": 90.0}, hours=range(48, 60))
-    stopped = features({"vibration_mm_s": 0.0}, hours=range(10, 20), state="stopped")
+    stopped = features({"vibration_mm_s": 0.0}, hours=range(10, 20), state="off")
     before = features({"vibration_mm_s": 7.0}, hours=range(-5, 0))
     alarms = table("alarms", last_at=MONDAY + 60 * HOUR)
     assert AGE == 48 * HOUR
