@@ -6,9 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from pipelines.importers.ai4i import read_ai4i
+from pipelines.importers.azure_pdm import read_azure_pdm
+from pipelines.importers.cmapss import read_cmapss
 from pipelines.importers.kaggle_pump import read_kaggle_pump
 from pipelines.importers.long_table import read_long_table
 from pipelines.importers.parsed import FileError, Parsed
+from pipelines.importers.skab import read_skab
+from pipelines.importers.table import read_table
 from pipelines.register import Source
 
 
@@ -23,7 +28,15 @@ class Importer(Protocol):
 
 
 IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
-    {"readings": read_long_table, "kaggle-pump": read_kaggle_pump}
+    {
+        "readings": read_long_table,
+        "kaggle-pump": read_kaggle_pump,
+        "ai4i": read_ai4i,
+        "cmapss": read_cmapss,
+        "skab": read_skab,
+        "azure-pdm": read_azure_pdm,
+        "table": read_table,
+    }
 )
 
 HEALTHY = MappingProxyType({"kaggle-pump": (datetime(2018, 4, 1, tzinfo=UTC), datetime(2018, 4, 3, tzinfo=UTC))})
