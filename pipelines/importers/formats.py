@@ -6,6 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from pipelines.importers.ai4i import read_ai4i
+from pipelines.importers.azure_pdm import read_azure_pdm
+from pipelines.importers.cmapss import read_cmapss
 from pipelines.importers.cwru import read_cwru
 from pipelines.importers.femto import read_femto
 from pipelines.importers.kaggle_pump import read_kaggle_pump
@@ -13,6 +16,8 @@ from pipelines.importers.long_table import read_long_table
 from pipelines.importers.mimii import read_mimii
 from pipelines.importers.nasa_ims import read_nasa_ims
 from pipelines.importers.parsed import FileError, Parsed
+from pipelines.importers.skab import read_skab
+from pipelines.importers.table import read_table
 from pipelines.importers.xjtu_sy import read_xjtu_sy
 from pipelines.register import Source
 
@@ -36,6 +41,11 @@ IMPORTERS: MappingProxyType[str, Importer] = MappingProxyType(
         "femto": read_femto,
         "cwru": read_cwru,
         "mimii": read_mimii,
+        "ai4i": read_ai4i,
+        "cmapss": read_cmapss,
+        "skab": read_skab,
+        "azure-pdm": read_azure_pdm,
+        "table": read_table,
     }
 )
 
