@@ -1,9 +1,12 @@
 """From the inbox to the lake: read, judge, commit, then archive. A file leaves the inbox last."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -297,16 +300,27 @@ def _pieces(claim: Claim, source: Source) -> "Iterator[Parsed]":
     from pipelines.importers.parsed import FileError
 
     try:
-        yield from read_file(claim.path, source)
-    except FileError as error:
-        raise FileError(error.code, str(error).replace(claim.path.name, claim.name, 1)) from None
-    except MemoryError:
+        with _under_its_name(claim) as path:
+            yield from read_file(path, source)
+    except (FileError, MemoryError):
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # one poison file must not hold up the others
         if isinstance(error, OSError) and error.errno is not None:
             raise
         told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise FileError("unreadable", f"{claim.name}: the importer {source.importer} failed on it: {told}") from error
+
+
+@contextmanager
+def _under_its_name(claim: Claim) -> Iterator[Path]:
+    """The file under the name it arrived with, which may say what it is; kept originals have another."""
+    if claim.path.name == claim.name:
+        yield claim.path
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder, claim.name)
+        path.symlink_to(claim.path.resolve())
+        yield path
 
 
 def _bytes(parsed: "Parsed") -> int:

@@ -95,7 +95,8 @@ def read_members(path: Path, layout: Layout, read: Read) -> Iterator[Parsed]:
             piece.add(_read(member, layout, read))
         except FileError as error:
             if is_alone:
-                raise
+                told = str(error).removeprefix(f"{member.name}: ")
+                raise FileError(error.code, f"{member.name}: {told}") from None
             piece.refuse(member.name, str(error))
         if piece.size > PIECE:
             yield piece.parsed()

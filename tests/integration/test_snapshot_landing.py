@@ -44,10 +44,9 @@ class Rig:
 
     def send(self, files: Mapping[str, int], name: str = "life.zip", **others: str) -> str:
         with zipfile.ZipFile(self.root / name, "w") as archive:
-            for member, seed in files.items():
-                archive.writestr(member, snapshot_file(seed, second=10 * int(member[-9:-4])))
-            for member, text in others.items():
-                archive.writestr(member, text)
+            texts = {member: snapshot_file(seed, second=10 * int(member[-9:-4])) for member, seed in files.items()}
+            for member, text in (texts | others).items():
+                archive.writestr(zipfile.ZipInfo(member), text)
         return self.inbox.put(self.root / name, source="rig")
 
     def land(self, *files: str) -> Landed:
@@ -133,6 +132,27 @@ def test_a_run_that_died_between_two_pieces_is_completed_by_the_next(rig, whole,
     assert rig.current().equals(whole)
     assert rig.lake.read("snapshots")["batch_seq"].n_unique() == 1
     assert list(rig.inbox.pending()) == []
+
+
+def test_a_file_whose_name_says_what_it_is_keeps_it_in_archive_and_quarantine(tmp_path):
+    rig = Rig(tmp_path)
+    lines = ["\t".join(f"{value:.3f}" for value in row) for row in np.random.default_rng(1).normal(0, 0.1, (20_480, 4))]
+    (tmp_path / "2004.02.12.10.32.39").write_text("\n".join(lines) + "\n")
+    (tmp_path / "2004.02.12.10.42.39").write_text("\n".join(lines[:5]) + "\n")
+    files = [rig.inbox.put(path, source="ims") for path in sorted(tmp_path.glob("2004*"))]
+    ims = Source("ims", "nasa-ims")
+    landed = land(files, source=ims, lake=rig.lake, inbox=rig.inbox, now=NOW, again=False)
+    assert landed.receipt.snapshots_landed == 4
+    batch, note = next(iter(rig.inbox.archived(source="ims").items()))
+    claim = rig.inbox.from_archive(batch, source="ims")
+    assert claim is not None
+    assert (claim.path.name, note["name"]) == ("original.39", "2004.02.12.10.32.39")
+    assert landing.opened_file(claim, ims)[0].snapshots["recorded_at"].unique().to_list() == [
+        datetime(2004, 2, 12, 10, 32, 39, tzinfo=UTC)
+    ]
+    again = [landed.refused[0]["folder"]]
+    replayed = land(again, source=ims, lake=rig.lake, inbox=rig.inbox, now=NOW, again=True)
+    assert replayed.refused[0]["message"].startswith("2004.02.12.10.42.39: expected")
 
 
 def test_of_some_spans_only_what_lies_within_is_read(rig, whole):
