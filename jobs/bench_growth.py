@@ -134,7 +134,8 @@ def _cost(runner: Runner, *, files: Sequence[str] | None = None) -> Cost:
         raise RuntimeError("; ".join(ran.failures))
     cpu_s = time.process_time() - begun
     read = {asset: int(facts.get("rows_read", 0)) for asset, facts in ran.assets.items()}
-    return Cost(cpu_s, sum(read.values()), sum(read.values()) - read.get("window_features", 0))
+    of_windows = sum(read.get(table, 0) for table in ("operating_states", "window_features"))
+    return Cost(cpu_s, sum(read.values()), sum(read.values()) - of_windows)
 
 
 def _history() -> list[dict[str, Any]]:

@@ -83,3 +83,11 @@ def test_of_several_machines_each_has_the_matrix_that_it_has_alone_in_any_order_
         assert matrix.columns == alone.columns
         assert matrix.windows.equals(alone.windows)
         assert np.array_equal(matrix.values, alone.values, equal_nan=True)
+
+
+def test_a_derived_sensor_has_no_columns_as_its_inputs_have_theirs():
+    derived = table("window_features", sensor="power_kw", is_derived=True)
+    assert (
+        machine_matrix(pl.concat([table("window_features", ROWS), derived])).columns
+        == machine_matrix(table("window_features", ROWS)).columns
+    )

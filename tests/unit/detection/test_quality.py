@@ -69,6 +69,12 @@ def test_one_reading_alone_is_not_stuck():
     assert told(baselines(sensor("v")), windows([0], stuck=True, n=1)) == []
 
 
+@pytest.mark.parametrize(("is_derived", "kinds"), [(False, ["stuck"]), (True, [])])
+def test_a_derived_sensor_has_no_defect_of_its_own(is_derived, kinds):
+    stuck = windows([0], stuck=True, is_derived=is_derived)
+    assert [kind for _, _, kind in told(baselines(sensor("v")), stuck)] == kinds
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_only_a_machine_that_runs_or_may_run_is_judged(state):
     is_judged = state in ("running", "unknown")
