@@ -10,6 +10,7 @@ from jobs.bench_incidents import found_incidents
 from jobs.bench_latency import latency
 from jobs.bench_row import median_seconds, row
 from jobs.bench_serving import load_speed, query_speed
+from jobs.bench_vibration import vibration_speed
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.machines import MACHINES
 from pipelines.features.windows import window_features
@@ -40,7 +41,11 @@ def windows() -> list[dict[str, Any]]:
     return [row("readings to window features", speed, baseline, "rows/s", goal=GOAL, met=met)]
 
 
-BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows, "incidents": found_incidents}
+BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "windows": windows,
+    "incidents": found_incidents,
+    "vibration": vibration_speed,
+}
 LONG = ("latency", "growth", "load", "query")
 """Those that take minutes, or need a server: run only when named."""
 
