@@ -5,11 +5,18 @@ from typing import Any
 
 from jobs.bench_growth import growth
 from jobs.bench_incidents import found_incidents
+from jobs.bench_ingest import ingest
 from jobs.bench_latency import latency
 from jobs.bench_serving import load_speed, query_speed
+from jobs.bench_vibration import vibration_speed
 from jobs.bench_windows import windows
 
-BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {"windows": windows, "incidents": found_incidents}
+BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "windows": windows,
+    "incidents": found_incidents,
+    "vibration": vibration_speed,
+    "ingest": ingest,
+}
 LONG = ("latency", "growth", "load", "query")
 """Those that take minutes, or need a server: run only when named."""
 

@@ -271,7 +271,8 @@ def _print_findings(findings: "list[Finding]", as_json: bool) -> None:
 @app.command()
 def bench(
     name: Annotated[
-        str | None, typer.Argument(help="One only: windows, incidents, latency, growth, load, query.")
+        str | None,
+        typer.Argument(help="One only: windows, incidents, vibration, ingest, latency, growth, load, query."),
     ] = None,
     seconds: Annotated[
         float | None, typer.Option(min=10.0, help=r"Of latency: how long each feed lasts.  \[default: 300]")

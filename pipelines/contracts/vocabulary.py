@@ -65,6 +65,21 @@ NO_STATE = ("no_rule", "silent", "learning", "one_level")
 """Why a state is unknown: nothing is declared; the rule's sensor said nothing in the window; the windows to learn from
 are not complete; they show no two levels that are clearly apart."""
 
+DIAGNOSES = ("none", "outer_race", "inner_race", "ball", "cage")
+"""What an envelope spectrum says of a bearing."""
+
+ISO_ZONES = ("A", "B", "C", "D")
+ISO_LIMITS_MM_S = MappingProxyType(
+    {
+        "group1-rigid": (2.3, 4.5, 7.1),
+        "group1-flexible": (3.5, 7.1, 11.0),
+        "group2-rigid": (1.4, 2.8, 4.5),
+        "group2-flexible": (2.3, 4.5, 7.1),
+    }
+)
+"""Velocity RMS between the zones A, B, C and D of ISO 20816-3 by class of machine: group 1 above 300 kW, group 2 from
+15 to 300 kW, on a rigid or a flexible support."""
+
 VERDICTS = ("credible", "suspect", "false_positive", "needs_evidence")
 ACTIONS = ("monitor", "inspect", "ask", "plan")
 CRITICALITIES = ("low", "medium", "high")
