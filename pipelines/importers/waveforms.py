@@ -151,6 +151,7 @@ class _Piece:
 
     def refuse(self, name: str, reason: str) -> None:
         self._broken.append((self.row, "file", name[:TOLD], reason))
+        self.size += len(name[:TOLD]) + len(reason)
         self.row += 1
 
     def parsed(self) -> Parsed:
