@@ -30,7 +30,7 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 RATE_HZ, FAST_HZ = 12_000.0, 48_000.0
 FAST = re.compile(r"48k", re.IGNORECASE)
 NAMED = re.compile(r"(^|/)(?P<part>IR|OR|B)(?P<mils>\d{3})(@(?P<hour>3|6|12))?(_\d+)?\.mat$", re.IGNORECASE)
-NORMAL = re.compile(r"(^|/)normal", re.IGNORECASE)
+NORMAL = re.compile(r"(^|/)normal([^a-z]|$)", re.IGNORECASE)
 PARTS = {"IR": "inner_race", "OR": "outer_race", "B": "ball"}
 NORMAL_NUMBERS = range(97, 101)
 BY_NUMBER = {
@@ -96,7 +96,7 @@ def _recordings(arrays: Variables) -> dict[int, Variables]:
 
 def _content(source: str, name: str, number: int, variables: Variables) -> tuple[list[Snapshot], list[Label]]:
     machine, at = f"{source}.{number:03d}", EPOCH + timedelta(minutes=number)
-    is_normal = bool(NORMAL.search(name)) or number in NORMAL_NUMBERS
+    is_normal = number in NORMAL_NUMBERS or (NORMAL.search(name) is not None and NAMED.search(name) is None)
     rate = FAST_HZ if FAST.search(name) else RATE_HZ
     speed = float(variables["RPM"][0]) if "RPM" in variables else None
     snapshots = [

@@ -1,6 +1,5 @@
 """`nasa-ims`: four bearings on one shaft until one fails, one file a snapshot (IMS, University of Cincinnati, 2007)."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,8 @@ COLUMNS = {1: 8, 2: 4, 3: 4}
 FOLDERS = {"1st_test": 1, "2nd_test": 2, "3rd_test": 3, "4th_test": 3}
 """The publisher's archive unpacks the third test as `4th_test/txt`."""
 THIRD_BEGAN = datetime(2004, 3, 1, tzinfo=UTC)
+MOST = 8 << 20
+"""Bytes of a file; the real ones have 0.5 or 1.1 MB."""
 AXES = ("x_v", "y_v")
 
 
@@ -62,10 +63,6 @@ def read_nasa_ims(path: Path, declared: Source) -> Iterator[Parsed]:
     return read_members(path, LAYOUT, read)
 
 
-MOST = 8 << 20
-"""Bytes of a file; the real ones have 0.5 or 1.1 MB."""
-
-
 def _moment(stamp: str, zone: str) -> datetime:
     text = "{}-{}-{}T{}:{}:{}".format(*stamp.split("."))
     at, why = moments(pl.Series([text]), zone=zone)
@@ -76,7 +73,7 @@ def _moment(stamp: str, zone: str) -> datetime:
 
 
 def _test(name: str, at: datetime, data: bytes) -> int:
-    folder = next((part for part in re.split("/", name) if part in FOLDERS), None)
+    folder = next((part for part in name.split("/") if part in FOLDERS), None)
     if folder is not None:
         return FOLDERS[folder]
     columns = data[: 1 << 12].split(b"\n", 1)[0].count(b"\t") + 1

@@ -60,7 +60,7 @@ class Label:
 class Content:
     """What one file holds: snapshots and labels under one row number, or readings under one each.
 
-    `readings` has the columns of `READ`, its `batch_row` counted from 0 in the file; `broken` those of `BROKEN`.
+    `readings` has the columns of `READ`, its `batch_row` counted from 0 in the file; `rows` says how many it takes.
     """
 
     snapshots: Sequence[Snapshot] = ()
@@ -152,6 +152,7 @@ class _Piece:
 
     def refuse(self, name: str, reason: str) -> None:
         self._broken.append((self.row, "file", name[:TOLD], reason))
+        self.size += len(name[:TOLD]) + len(reason)
         self.row += 1
 
     def parsed(self) -> Parsed:

@@ -102,8 +102,8 @@ def test_a_pause_of_the_rig_is_believed(tmp_path):
     assert found == [(DAY + second * SECOND + micro, "good") for second in (30_000, 30_010, 33_620, 33_630)]
 
 
-def test_the_two_sets_of_one_archive_keep_clocks_of_their_own(tmp_path):
-    files = life({1: clock_at(50_000)}) | life({1: clock_at(40_000)}, folder="Test_set/Bearing1_3")
+def test_the_lives_in_one_archive_keep_clocks_of_their_own(tmp_path):
+    files = life({1: clock_at(50_000)}) | life({1: clock_at(40_000)}, folder="Learning_set/Bearing1_2")
     assert [quality for _, quality in times(packed(tmp_path / "a.zip", files))] == ["good", "good"]
 
 

@@ -122,16 +122,16 @@ def grown_megabytes(run: Callable[[], None]) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def test_a_thousand_spoilt_files_of_each_kind_are_answered(readers):
+def test_hundreds_of_spoilt_files_of_each_kind_are_answered(readers):
     for read, seeds in readers.values():
         for seed in seeds:
             read(seed)
-    assert grown_megabytes(lambda: fuzzed(readers, cases=600, seed=4)) < MEGABYTES
+    assert grown_megabytes(lambda: fuzzed(readers, cases=400, seed=4)) < MEGABYTES
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_spoilt_files_are_answered_for_minutes(readers):
+def test_spoilt_files_are_answered_for_minutes(readers, record_property):
     until = time.monotonic() + float(os.environ.get("SMARTMAINT_FUZZ_SECONDS", "120"))
     seed = 1_000
 
@@ -141,12 +141,19 @@ def test_spoilt_files_are_answered_for_minutes(readers):
             fuzzed(readers, cases=100, seed=seed)
             seed += 1
 
-    assert grown_megabytes(run) < MEGABYTES
+    grown = grown_megabytes(run)
+    record_property("spoilt_files", (seed - 1_000) * 100 * len(readers))
+    assert grown < MEGABYTES
 
 
-@given(data=st.data(), kind=st.sampled_from(["wav", "mat"]))
-def test_any_bytes_put_into_a_valid_file_are_answered(data, kind):
-    read, seeds = {"wav": (read_wav, wav_seeds()), "mat": (read_mat, mat_seeds())}[kind]
+@given(data=st.data(), kind=st.sampled_from(["wav", "mat", "zip"]))
+def test_any_bytes_put_into_a_valid_file_are_answered(data, kind, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("zip")
+    read, seeds = {
+        "wav": (read_wav, wav_seeds()),
+        "mat": (read_mat, mat_seeds()),
+        "zip": (by_path("mimii", ".zip", folder), zip_seeds(folder)),
+    }[kind]
     file = data.draw(st.sampled_from(seeds))
     at = data.draw(st.integers(0, len(file)))
     gone = data.draw(st.integers(0, 16))
