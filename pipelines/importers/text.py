@@ -20,6 +20,7 @@ from pipelines.importers.parsed import BROKEN, FileError, Parsed, no_labels, no_
 
 PIECE = 8 << 20
 """Bytes of text read at once."""
+FIRST_ROWS = 1 << 20
 LONGEST_LINE = 4 << 20
 BOM = b"\xef\xbb\xbf"
 QUOTE, LINE_END = ord('"'), ord("\n")
@@ -90,6 +91,15 @@ def first_line(member: Member) -> str:
     except UnicodeDecodeError:
         told = "the first line is no UTF-8 text; is this a CSV file? Save it as CSV in UTF-8"
         raise FileError("not_text", f"{member.name}: {told}") from None
+
+
+def first_rows(member: Member, dialect: Dialect, rows: int) -> pl.DataFrame:
+    """The first rows of a file as text, with `batch_row`; nothing behind them is looked at.
+
+    Raises:
+        FileError: They are no table of these columns.
+    """
+    return next(_frames(member, dialect, 0, FIRST_ROWS)).head(rows)
 
 
 def _refused(name: str, error: FileError, row: int) -> Parsed:
