@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -11,12 +12,33 @@ from assets.partitions import SOURCES
 from assets.upkeep import Update, bring_up_to_date, specs_of
 from resources.lake import Lake, Taken
 from resources.register import RegisterFile
-from resources.spans import FIRST, LAST, Span, all_time, rows_within
+from resources.snapshot_store import current_snapshots
+from resources.spans import FIRST, LAST, Span, all_time, rows_within, through
 
 if TYPE_CHECKING:
     from pipelines.features.levels import Levels
 
 RECENT = timedelta(days=1)
+
+
+def vibration_features(
+    context: dg.AssetExecutionContext, lake: Lake, _register: RegisterFile
+) -> dg.MaterializeResult[Any]:
+    """Statistics, spectrum, severity and diagnosis of every vibration snapshot."""
+    from pipelines.features.vibration import DECLARED, VERSION, features_of
+
+    compute = partial(_snapshot_features, lake, context.partition_key, "vibration", features_of, DECLARED)
+    inputs = BODIES[vibration_features]
+    return bring_up_to_date(context, lake, "vibration_features", inputs=inputs, compute=compute, definition=VERSION)
+
+
+def sound_features(context: dg.AssetExecutionContext, lake: Lake, _register: RegisterFile) -> dg.MaterializeResult[Any]:
+    """Spectrum, MFCC and level of every clip of sound."""
+    from pipelines.features.sound import VERSION, features_of
+
+    compute = partial(_snapshot_features, lake, context.partition_key, "sound", features_of, ())
+    inputs = BODIES[sound_features]
+    return bring_up_to_date(context, lake, "sound_features", inputs=inputs, compute=compute, definition=VERSION)
 
 
 def operating_states(
@@ -56,9 +78,10 @@ def operating_states(
 
 
 def window_features(context: dg.AssetExecutionContext, lake: Lake, register: RegisterFile) -> dg.MaterializeResult[Any]:
-    """Descriptors of every sensor in every window, brought up to date where readings or states changed."""
+    """Descriptors of every sensor in every window, brought up to date where readings, snapshots or states changed."""
     from pipelines.changes import touched_windows
     from pipelines.features import windows
+    from pipelines.features.scalars import FOLLOWED, scalars
     from pipelines.reporting.figures import features_by_day
 
     source = context.partition_key
@@ -67,9 +90,12 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
     def compute(taken: Taken) -> Update:
         spans = None
         if news := taken.news:
-            spans = [Span(*span) for span in touched_windows(windows.windows_of(news["readings"], every=every))]
+            told = (news[table] for table in ("readings", *FOLLOWED))
+            spans = [Span(*span) for span in touched_windows(*(windows.windows_of(rows, every=every) for rows in told))]
             spans += _restated(news["operating_states"], besides=spans)
+        followed = [scalars(table, lake.read(table, source=source, spans=spans)) for table in FOLLOWED]
         readings = lake.readings(source=source, spans=spans)
+        readings = pl.concat([readings.select(followed[0].columns), *followed])
         states = lake.read("operating_states", source=source, spans=spans)
         return Update(windows.window_features(readings, states, every=every), spans, {"window": every})
 
@@ -82,6 +108,30 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
         definition=f"{windows.VERSION}|{every}",
         figure=features_by_day,
     )
+
+
+def _snapshot_features(
+    lake: Lake,
+    source: str,
+    signal: str,
+    features_of: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame],
+    declared: Sequence[str],
+    taken: Taken,
+) -> Update:
+    """Features of the snapshots that came, and of machines that were declared anew in the columns `declared`."""
+    from pipelines.changes import machines_that_differ, touched_moments
+
+    spans = None
+    if news := taken.news:
+        arrived = news["snapshots"]
+        if not arrived.is_empty():
+            arrived = arrived.filter(pl.col("signal") == signal)
+        spans = [through(*stretch) for stretch in touched_moments(arrived)]
+        spans += all_time(machines_that_differ(news["machines"], declared) if declared else [])
+    machines = lake.read("machines", source=source)
+    rows = [features_of(some, machines) for some in current_snapshots(lake, source=source, signal=signal, spans=spans)]
+    nothing = features_of(lake.columns("snapshots"), machines)
+    return Update(pl.concat([nothing, *rows]), spans)
 
 
 def _learned(
@@ -135,8 +185,10 @@ def _within(rows: pl.DataFrame, spans: Sequence[Span] | None) -> pl.DataFrame:
 
 
 BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
+    vibration_features: ["snapshots", "machines"],
+    sound_features: ["snapshots", "machines"],
     operating_states: ["readings", "machines"],
-    window_features: ["readings", "operating_states"],
+    window_features: ["readings", "vibration_features", "sound_features", "operating_states"],
 }
 """What each follows from."""
 

@@ -11,17 +11,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from pipelines.contracts.vocabulary import CRITICALITIES, NAME, SOURCE
+from pipelines.contracts.vocabulary import CRITICALITIES, ISO_LIMITS_MM_S, NAME, SOURCE
 from pipelines.failures import StatedError
 
 MACHINE_ID = SOURCE.rstrip("$") + r"\..+$"
 WINDOW = "10m"
 WINDOWS = ("1m", "5m", "10m", "15m", "30m", "1h", "2h", "4h")
 SOURCE_KEYS = {"importer", "window", "zone", "healthy", "table"}
-MACHINE_KEYS = {"id", "class", "site", "criticality", "running", "nominal", "failures", "healthy"}
+MACHINE_KEYS = {
+    "id", "class", "site", "criticality", "running", "nominal", "failures", "healthy", "bearing", "speed_rpm",
+    "iso_class",
+}  # fmt: skip
 RUNNING_KEYS = {"sensor", "above", "idle_above", "startup", "learn"}
 LONGEST_STARTUP = timedelta(days=1)
-ROWS = "machines/3"
+ROWS = "machines/4"
 """Form of the rows made of a register: a new one reaches homes whose file stays as it is."""
 FAILURE_KEYS = {"mode", "sensor", "threshold", "direction", "skill", "repair_hours"}
 
@@ -69,7 +72,14 @@ class RunningRule(NamedTuple):
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine. `healthy` is its known-good span in event time; None where the source's holds or none is known."""
+    """One machine.
+
+    Attributes:
+        healthy: Its known-good span in event time; None where the source's holds or none is known.
+        bearing: Designation or geometry (`pipelines.features.bearings`) of that which its channels listen to.
+        speed_rpm: Of its shaft, where snapshots do not say it.
+        iso_class: Of `ISO_LIMITS_MM_S`; None where ISO 20816-3 does not apply, as on a test rig.
+    """
 
     machine_id: str
     machine_class: str = "unspecified"
@@ -79,6 +89,9 @@ class Machine:
     healthy: Span | None = None
     nominal: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     failures: tuple[FailureMode, ...] = ()
+    bearing: str | None = None
+    speed_rpm: float | None = None
+    iso_class: str | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +201,23 @@ def _machine(where: str, entry: Mapping[str, Any]) -> Machine:
             for sensor, pair in _table(entry, "nominal", where).items()
         },
         failures=_failures(entry, where),
+        bearing=_named(entry["bearing"], f"{where}, bearing") if "bearing" in entry else None,
+        speed_rpm=_speed(entry["speed_rpm"], where) if "speed_rpm" in entry else None,
+        iso_class=_iso_class(entry["iso_class"], where) if "iso_class" in entry else None,
     )
+
+
+def _speed(found: Any, where: str) -> float:
+    speed = _number(found, f"{where}, speed_rpm")
+    if not 0 < speed <= 1e6:
+        raise RegisterError(f"{where}: speed_rpm is {found}; expected more than 0 and at most 1000000")
+    return speed
+
+
+def _iso_class(found: Any, where: str) -> str:
+    if found not in ISO_LIMITS_MM_S:
+        raise RegisterError(f"{where}: iso_class is {found!r}; expected one of {', '.join(ISO_LIMITS_MM_S)}")
+    return str(found)
 
 
 def _failures(entry: Mapping[str, Any], where: str) -> tuple[FailureMode, ...]:
@@ -320,6 +349,9 @@ def _row(source: str, machine: Machine, span: Span | None, version: str) -> dict
         "running_above": rule.above if rule else None,
         "idle_above": rule.idle_above if rule else None,
         "startup_s": rule.startup // timedelta(seconds=1) if rule else None,
+        "bearing": machine.bearing,
+        "speed_rpm": machine.speed_rpm,
+        "iso_class": machine.iso_class,
         "healthy_from": healthy[0] if healthy else None,
         "healthy_until": healthy[1] if healthy else None,
         "nominal_limits": [

@@ -34,6 +34,9 @@ MACHINES_TEMPLATE = """\
 # site = "north"
 # criticality = "high"                                         # low, medium, high
 # running = { sensor = "speed_rpm", above = 100.0 }            # off below; or idle_above, startup = "15m", learn = true
+# bearing = "6205-2RS"                                         # or "9x7.94x39.04x0": elements, ball, pitch, angle
+# speed_rpm = 1480.0                                           # where snapshots do not say it
+# iso_class = "group2-rigid"                                   # of ISO 20816-3; left out on test rigs
 # nominal = { temperature_c = [10.0, 80.0] }                   # limits of normal operation
 # failures = [                                                 # declared ends of life: without one, no time to failure
 #   { mode = "bearing_wear", sensor = "vibration_mm_s", threshold = 7.1, skill = "mechanical", repair_hours = 6.0 },

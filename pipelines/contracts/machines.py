@@ -3,7 +3,7 @@
 import polars as pl
 
 from pipelines.contracts.contract import TIME, between, column, contract, machine_id, named, one_of, source
-from pipelines.contracts.vocabulary import CRITICALITIES
+from pipelines.contracts.vocabulary import CRITICALITIES, ISO_LIMITS_MM_S
 
 LIMITS = pl.List(pl.Struct({"sensor": pl.String, "low": pl.Float64, "high": pl.Float64}))
 MODES = pl.List(
@@ -47,6 +47,11 @@ MACHINES = contract(
             between(0, 86_400),
             unit="s",
             null="no rule is declared",
+        ),
+        "bearing": column(pl.String(), "Bearing that its channels listen to.", named(), null="not declared"),
+        "speed_rpm": column(pl.Float64(), "Shaft speed.", between(0, 1e6), unit="1/min", null="not declared"),
+        "iso_class": column(
+            pl.String(), "Class of ISO 20816-3.", one_of(list(ISO_LIMITS_MM_S)), null="not declared, or does not apply"
         ),
         "healthy_from": column(TIME, "Start of its known-good span, in event time.", null="not declared"),
         "healthy_until": column(TIME, "End of its known-good span, excluded.", null="not declared"),

@@ -17,7 +17,9 @@ from pipelines.contracts.operating_states import OPERATING_STATES
 from pipelines.contracts.outages import OUTAGES
 from pipelines.contracts.readings import READINGS
 from pipelines.contracts.snapshots import SNAPSHOTS
+from pipelines.contracts.sound_features import SOUND_FEATURES
 from pipelines.contracts.verdicts import VERDICTS_TABLE
+from pipelines.contracts.vibration_features import VIBRATION_FEATURES
 from pipelines.contracts.window_features import WINDOW_FEATURES
 from pipelines.contracts.work_orders import WORK_ORDERS
 
@@ -28,6 +30,8 @@ CONTRACTS = MappingProxyType(
         "events": EVENTS,
         "snapshots": SNAPSHOTS,
         "machines": MACHINES,
+        "vibration_features": VIBRATION_FEATURES,
+        "sound_features": SOUND_FEATURES,
         "operating_states": OPERATING_STATES,
         "window_features": WINDOW_FEATURES,
         "baselines": BASELINES,

@@ -15,6 +15,8 @@ TABLES = (
     "events",
     "snapshots",
     "machines",
+    "vibration_features",
+    "sound_features",
     "operating_states",
     "window_features",
     "baselines",

@@ -1,6 +1,7 @@
 """Rolling bearings: geometry by designation, and the frequencies at which a damaged one strikes."""
 
 import math
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -65,3 +66,19 @@ GEOMETRIES = MappingProxyType(
     }
 )
 """By designation, as machines and snapshots name them."""
+
+WRITTEN_OUT = re.compile(r"(\d{1,3})x(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)")
+
+
+def geometry_of(bearing: str) -> Geometry | None:
+    """Geometry by designation, or written out as elements x ball x pitch x contact angle; None where it is neither.
+
+    Example:
+        >>> geometry_of("9x7.94x39.04x0"), geometry_of("unheard-of")
+        (Geometry(elements=9, ball_mm=7.94, pitch_mm=39.04, contact_deg=0.0), None)
+    """
+    told = WRITTEN_OUT.fullmatch(bearing)
+    if told is None:
+        return GEOMETRIES.get(bearing)
+    elements, ball_mm, pitch_mm, contact_deg = (float(number) for number in told.groups())
+    return Geometry(int(elements), ball_mm, pitch_mm, contact_deg) if elements and 0 < ball_mm < pitch_mm else None

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.contracts.vocabulary import DIAGNOSES
-from pipelines.features.bearings import GEOMETRIES
+from pipelines.features.bearings import geometry_of
 from pipelines.features.envelope import Bands, mean_spectrum, squared_envelope
 from pipelines.features.samples import Signals
 from pipelines.features.spectrum import Spectra, Values
@@ -43,9 +43,10 @@ def line_orders(bearings: Sequence[str | None]) -> Signals:
     """Where the lines of `LINES` stand in multiples of the shaft speed: (n_snapshots, 4); a ball strikes twice a turn.
 
     Args:
-        bearings: Designations, of `GEOMETRIES`; any other has no lines, NaN.
+        bearings: As `geometry_of` reads them; what it does not know has no lines, NaN.
     """
-    known = {name: GEOMETRIES[name].orders for name in set(bearings) & GEOMETRIES.keys() if name is not None}
+    found = {name: geometry_of(name) for name in set(bearings) if name is not None}
+    known = {name: geometry.orders for name, geometry in found.items() if geometry is not None}
     lines = {name: (o.ball_pass_outer, o.ball_pass_inner, 2 * o.ball_spin, o.cage) for name, o in known.items()}
     none = (np.nan,) * len(LINES)
     return np.array([lines.get(name or "", none) for name in bearings]).reshape(len(bearings), len(LINES))

@@ -19,6 +19,8 @@ AT_ONCE = 1 << 18
 """Samples whose features are computed together: 2 MiB of doubles, about ten times that with all that follows."""
 
 KEPT = ("source", "machine_id", "sensor", "recorded_at", "n_samples", "sample_rate_hz", "batch_seq")
+DECLARED = ("bearing", "speed_rpm", "iso_class")
+"""What the features follow from of a machine's declaration."""
 TEXTS = ("iso_zone", "diagnosis")
 
 
@@ -61,7 +63,7 @@ def batch_features(
         sample_rate_hz: Samples per second.
         sensors: Channel of each snapshot.
         speed_rpm: Shaft speed of each; NaN where unknown.
-        bearings: Designation of each, of `GEOMETRIES`; any other counts as unknown.
+        bearings: Of each, as `geometry_of` reads it; any other counts as unknown.
         classes: ISO class of each machine; None where none is declared.
     Returns:
         By column of `vibration_features`: numbers (n_snapshots,), NaN where not defined, and texts, None where not.

@@ -68,9 +68,10 @@ def read_mimii(path: Path, declared: Source) -> Iterator[Parsed]:
     """
 
     unnamed: set[str] = set()
+    above = f"{path.stem}/" if path.suffix.lower() == ".zip" else ""  # the publisher's zips alone tell the level
 
     def read(_: Match[str], member: Member) -> Content:
-        clip = read_name(member.name)
+        clip = read_name(above + member.name)
         if clip.label is None:
             _refuse_second(clip.machine, unnamed)
         sound = read_wav(member.contents(MOST_FILE))

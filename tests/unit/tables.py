@@ -14,6 +14,10 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 LANDED = {"landed_at": MONDAY, "batch_id": "b" * 64, "batch_seq": 1, "batch_row": 0}
+NOTHING_SAID = {  # a signal that cannot be described still has a row
+    name: {column: None for column, told in CONTRACTS[name].columns.items() if told.nullable}
+    for name in ("vibration_features", "sound_features")
+}
 PLAIN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "readings": {
@@ -55,11 +59,30 @@ PLAIN: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "running_above": None,
             "idle_above": None,
             "startup_s": None,
+            "bearing": None,
+            "speed_rpm": None,
+            "iso_class": None,
             "healthy_from": None,
             "healthy_until": None,
             "nominal_limits": [],
             "failure_modes": [],
             "register_version": "v1",
+        },
+        "vibration_features": {
+            "sensor": "horizontal_g",
+            "recorded_at": MONDAY,
+            "n_samples": 2_560,
+            "sample_rate_hz": 25_600.0,
+            "batch_seq": 1,
+            **NOTHING_SAID["vibration_features"],
+        },
+        "sound_features": {
+            "sensor": "mono_fs",
+            "recorded_at": MONDAY,
+            "n_samples": 160_000,
+            "sample_rate_hz": 16_000.0,
+            "batch_seq": 1,
+            **NOTHING_SAID["sound_features"],
         },
         "operating_states": {
             "recorded_at": MONDAY,
