@@ -1,7 +1,8 @@
 """From the inbox to the lake: read, judge, commit, then archive. A file leaves the inbox last."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
@@ -20,6 +21,9 @@ from resources.spans import Span
 if TYPE_CHECKING:
     from pipelines.importers.parsed import Parsed
     from pipelines.importers.sorting import Landing, Receipt
+
+PROGRESS: ContextVar[Callable[[int, int], None]] = ContextVar("progress", default=lambda _files, _rows: None)
+"""Told of every commit: files that are done, and rows that were read. For whoever waits in front of a screen."""
 
 FILES_AT_ONCE, BYTES_AT_ONCE = 200, 64 << 20
 """In one commit: what they hold is in memory together. A file that holds more lands piece by piece."""
@@ -146,6 +150,7 @@ def _land_together(files: Sequence[File], source: Source, lake: Lake, inbox: Inb
     for file in files:
         done = committed[file.claim.batch_id]
         landed.days.update(done.landing.days)
+        PROGRESS.get()(0, done.landing.receipt.rows_read)
         _finish(file, done.order, done.landing.receipt, done.landing.rejected, source, inbox, landed)
 
 
@@ -169,6 +174,7 @@ def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: L
             receipt = replace(receipt + done.landing.receipt, files=1)
             rejected.append(done.landing.rejected)
             landed.days.update(done.landing.days)
+            PROGRESS.get()(0, done.landing.receipt.rows_read)
     except FileError as error:  # an importer looks its file over first; what shows later is told all the same
         landed.receipt += replace(receipt, files=1, files_quarantined=1)
         _refuse(file.claim, _file_reason(error), source, inbox, file.judged_at, landed)
@@ -192,6 +198,7 @@ def _finish(
 ) -> None:
     """Count a file whose rows are committed, keep what of it was refused, and put it into the archive."""
     landed.receipt += receipt
+    PROGRESS.get()(1, 0)
     if not rejected.is_empty():
         reason = {**_row_reason(rejected), "counts": asdict(receipt)}
         _refuse(file.claim, reason, source, inbox, file.judged_at, landed, rejected)

@@ -71,22 +71,35 @@ def up(
 
 @app.command("import")
 def import_(
-    dataset: Annotated[str, typer.Argument(help="Format of the files: kaggle-pump, or readings for the long layout.")],
+    dataset: Annotated[
+        str, typer.Argument(help="Format: readings, table, ai4i, nasa-ims, xjtu-sy, mimii, kaggle-pump, cmapss, ...")
+    ],
     path: Annotated[Path, typer.Argument(help="A file, or a folder of them.")],
     source: Annotated[str | None, typer.Option(help=r"Name of the data in this home.  \[default: DATASET]")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="Of a table: TOML file that says which column is what.")] = None,
+    guess: Annotated[bool, typer.Option("--guess", help="Of a table: print a draft of the mapping.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put original files into the inbox and land them; `run` does the rest."""
-    from jobs.importing import import_files
+    from jobs.importing import drafted, import_files, read_mapping
 
+    if (guess or mapping) and dataset != "table":
+        raise typer.BadParameter("--guess and --mapping are for tables", param_hint="DATASET")
     with _stated():
-        receipt = import_files(_root(home), dataset=dataset, path=path, source=source or dataset)
-    refused, left = receipt.pop("refused"), receipt.pop("left")
+        if guess:
+            draft = drafted(path)
+            print_json({"mapping": draft}) if as_json else OUT.out(draft, highlight=False, end="")
+            return
+        table = None if mapping is None else read_mapping(mapping)
+        receipt = import_files(_root(home), dataset=dataset, path=path, source=source or dataset, table=table)
+    refused, left, left_out = (receipt.pop(name) for name in ("refused", "left", "left_out"))
     if as_json:
-        print_json({**receipt, "refused": refused, "left": left})
+        print_json({**receipt, "left_out": left_out, "refused": refused, "left": left})
     else:
         print_table(f"import {dataset}", ["", ""], receipt.items())
+        if left_out:
+            OUT.print(f"{len(left_out)} files of the folder are none of this data set, such as {left_out[0]}")
     for entry in refused:
         say_error(f"{entry['file']}: {entry['message']}. Kept with its reason in {entry['folder']}")
     for entry in left:

@@ -1,16 +1,23 @@
 """`smartmaint import`: originals into the inbox, landed through Dagster, counted in a receipt."""
 
 import os
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, track
+
+from assets.landing import PROGRESS
 from jobs.failures import CommandError
+from jobs.output import ERR
 from jobs.runs import opened
 from pipelines.importers.containers import natural
 from pipelines.importers.formats import HEALTHY, IMPORTERS
 from pipelines.importers.layouts import PATTERNS, Layout
+from pipelines.importers.parsed import FileError
 from pipelines.register import Source
 from resources.home import Home
 from resources.inbox import SOURCE, Inbox
@@ -55,9 +62,13 @@ def import_files(
     home = Home(root)
     with opened(root) as runner:
         register = RegisterFile(machines=str(home.machines), crew=str(home.crew))
+        if dataset == "table" and table is None and register.load().source(source).table is None:
+            told = f"nothing says which column of the table is what: `smartmaint import table {path} --guess` drafts it"
+            raise CommandError(f"source {source}: {told}, --mapping FILE takes it")
         register.declare_source(Source(source, dataset, healthy=HEALTHY.get(dataset), table=table))
-        put = list(_put(files, layout, source, Inbox(root=str(root))))
-        ran = runner.run("import_batch", source=source, files=put)
+        put = list(track(_put(files, layout, source, Inbox(root=str(root))), "inbox", console=ERR, disable=_is_piped()))
+        with _shown(len(put)):
+            ran = runner.run("import_batch", source=source, files=put)
     if ran.failures:
         raise CommandError(f"{'; '.join(ran.failures)}. The files wait in {home.landing / source}")
     counts = ran.assets["readings"]
@@ -73,6 +84,60 @@ def import_files(
         "refused": counts["refused"],
         "left": counts["left"],
     }
+
+
+def drafted(path: Path) -> str:
+    """A first draft of the mapping of a table.
+
+    Raises:
+        CommandError: No such file, or no table.
+    """
+    from pipelines.importers.guess import draft
+
+    try:
+        return draft(path)
+    except (OSError, FileError) as error:
+        raise CommandError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A mapping out of its file, as the register keeps it.
+
+    Raises:
+        CommandError: Not readable as TOML.
+        MappingError, UnitError: It says something that cannot be meant.
+    """
+    from pipelines.importers.mapping import parse_mapping
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    parse_mapping(table)
+    return table
+
+
+@contextmanager
+def _shown(files: int) -> Iterator[None]:
+    """A bar of the files that are done, and a count of the rows, on a terminal."""
+    columns = (TextColumn("land"), BarColumn(), MofNCompleteColumn(), TextColumn("files, {task.fields[rows]:,} rows"))
+    with Progress(*columns, console=ERR, disable=_is_piped()) as display:
+        task, rows = display.add_task("", total=files, rows=0), 0
+
+        def tell(done: int, read: int) -> None:
+            nonlocal rows
+            rows += read
+            display.update(task, advance=done, rows=rows)
+
+        token = PROGRESS.set(tell)
+        try:
+            yield
+        finally:
+            PROGRESS.reset(token)
+
+
+def _is_piped() -> bool:
+    return not ERR.is_terminal
 
 
 def _put(files: Sequence[Path], layout: Layout | None, source: str, inbox: Inbox) -> Iterator[str]:

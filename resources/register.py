@@ -36,13 +36,18 @@ class RegisterFile(dg.ConfigurableResource["RegisterFile"]):
         """Add a source that is not declared yet to the end of the file, in the form a person would write.
 
         Raises:
-            RegisterError: It is declared with another importer.
+            RegisterError: It is declared with another importer, or another mapping.
         """
         path = Path(self.machines)
         with alone(path.parent):  # of two that add at once, one would take the other's entry away
             declared = _parsed(path).sources.get(source.name)
             if declared is None:
                 _append(path, _entry(source))
+        if declared is not None and source.table is not None and declared.table != source.table:
+            raise RegisterError(
+                f"{path}: source {source.name!r} is declared with another mapping; change it there, or give the new "
+                "data a name of its own with --source"
+            )
         if declared is not None and declared.importer != source.importer:
             raise RegisterError(
                 f"{path}: source {source.name!r} is declared with importer {declared.importer!r}, not "
