@@ -17,6 +17,7 @@ from pipelines.importers.cells import moments, numbers
 from pipelines.importers.containers import members
 from pipelines.importers.dialect import COMMA, SEPARATORS, Dialect, cells_of
 from pipelines.importers.parquet import read_parquet
+from pipelines.importers.parsed import FileError
 from pipelines.importers.text import first_line, first_rows
 from pipelines.importers.units import UnitError, conversion
 
@@ -98,7 +99,10 @@ def _first(path: Path) -> pl.DataFrame:
     member = next(members(path))
     line = first_line(member)
     separator = max(SEPARATORS, key=lambda separator: len(cells_of(line, separator)))
-    return first_rows(member, Dialect(tuple(cells_of(line, separator)), separator), ROWS)
+    names = tuple(cells_of(line, separator))
+    if len(set(names)) != len(names):
+        raise FileError("wrong_columns", f"{path.name}: two columns have the same name; give each its own: {names[:8]}")
+    return first_rows(member, Dialect(names, separator), ROWS)
 
 
 def _time(cells: pl.Series) -> _Time | None:

@@ -111,6 +111,21 @@ def test_a_long_table_takes_the_unit_of_each_row(tmp_path):
     ]
 
 
+def test_a_sensor_that_the_mapping_of_a_long_table_does_not_list_is_told(tmp_path):
+    mapping = 'time = "t"\nmachine = "m"\nlong = { sensor = "tag", value = "v" }\n'
+    rows = [("t", "tag", "v"), ("2026-01-05T06:00:00Z", "T1", "1"), ("2026-01-05T06:00:00Z", "X9", "2")]
+    path = write(tmp_path, "a.csv", rows)
+    listed = read(path, mapping + 'sensors = { T1 = "oil_c" }')
+    assert listed.readings["sensor"].to_list() == ["oil_c"]
+    assert listed.broken.rows() == [(1, "tag", "X9", "sensor 'X9' is not in the mapping")]
+    assert read(path, mapping).readings["sensor"].to_list() == ["T1", "X9"]
+
+
+def test_a_table_with_two_columns_of_one_name_cannot_be_drafted(tmp_path):
+    with pytest.raises(FileError, match="two columns have the same name"):
+        drafted(tmp_path, [("t", "v", "v"), ("2026-01-05T06:00:00Z", "1", "2")])
+
+
 @pytest.mark.parametrize(
     ("head", "told"),
     [
