@@ -153,12 +153,13 @@ def _learned(
         for name in learners
     }
     due = levels.unsettled(known, since)
-    rows = lake.read("operating_states", source=source, spans=all_time(due))
+    spoken = pl.col("level").is_not_null()  # while a machine learns these are few, however long its sensor is silent
+    rows = lake.read("operating_states", source=source, spans=all_time(due), where=spoken)
     columns = ("machine_id", "recorded_at", "window_s", "level")
     kept, new = rows.filter(~rows_within(spans, "recorded_at")), windows.filter(pl.col("machine_id").is_in(due))
     found = levels.learned(pl.concat([kept.select(columns), new.select(columns)]))
-    before = levels.standing(rows)
-    return known | found, [name for name in due if found.get(name) != before.get(name)]
+    before, nothing = levels.standing(rows), levels.Levels()
+    return known | found, [name for name in due if found.get(name, nothing) != before.get(name, nothing)]
 
 
 def _restated(states: pl.DataFrame, *, besides: Sequence[Span]) -> list[Span]:

@@ -136,8 +136,9 @@ def test_nothing_is_written_where_nothing_changed(plant):
     assert [plant.lake.version(name) for name in TABLES] == versions
 
 
-def test_news_behind_what_was_learned_costs_no_look_at_it(plant):
-    plant.home.machines.write_text(REGISTER)
+@pytest.mark.parametrize("sensor", ["speed_rpm", "absent_rpm"])
+def test_news_behind_what_was_learned_costs_no_look_at_it_nor_does_a_sensor_that_never_speaks(plant, sensor):
+    plant.home.machines.write_text(REGISTER.replace("speed_rpm", sensor))
     last = pl.col("recorded_at") >= START + timedelta(minutes=MINUTES - 1)
     land(plant, WHOLE.filter(~last), "before")
     file = plant.drop(WHOLE.filter(last), "last.parquet")
