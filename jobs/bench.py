@@ -6,8 +6,10 @@ from typing import Any
 from jobs.bench_growth import growth
 from jobs.bench_incidents import found_incidents
 from jobs.bench_ingest import ingest
+from jobs.bench_large import large
 from jobs.bench_latency import latency
 from jobs.bench_serving import load_speed, query_speed
+from jobs.bench_snapshots import snapshots
 from jobs.bench_vibration import vibration_speed
 from jobs.bench_windows import windows
 
@@ -17,7 +19,14 @@ BENCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "vibration": vibration_speed,
     "ingest": ingest,
 }
-LONG = ("latency", "growth", "load", "query")
+LONG: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "large": large,
+    "snapshots": snapshots,
+    "latency": latency,
+    "growth": growth,
+    "load": load_speed,
+    "query": query_speed,
+}
 """Those that take minutes, or need a server: run only when named."""
 
 
@@ -29,12 +38,5 @@ def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[
         seconds: Of latency: how long each feed lasts.
         batches: Of growth: how many land.
     """
-    if name == "latency":
-        return latency(seconds=seconds)
-    if name == "growth":
-        return growth(batches=batches)
-    if name == "load":
-        return load_speed()
-    if name == "query":
-        return query_speed()
-    return BENCHES[name]()
+    asked = {"latency": {"seconds": seconds}, "growth": {"batches": batches}}
+    return {**BENCHES, **LONG}[name](**asked.get(name, {}))

@@ -112,6 +112,7 @@ UNITS = MappingProxyType(
         "v": "V",
         "g": "g",
         "c": "degC",
+        "k": "K",
         "degr": "degR",
         "psi": "psi",
         "kw": "kW",
@@ -163,7 +164,7 @@ DERIVED = MappingProxyType(
         for sensor in (
             Derived(
                 "power_kw",
-                ("torque_nm", "speed_rpm"),
+                ("torque_n_m", "speed_rpm"),
                 "product",
                 2 * math.pi / 60 / 1000,
                 "kW",
@@ -179,7 +180,7 @@ DERIVED = MappingProxyType(
             ),
             Derived(
                 "wear_torque",
-                ("tool_wear_min", "torque_nm"),
+                ("tool_wear_min", "torque_n_m"),
                 "product",
                 1.0,
                 "min N m",
@@ -204,7 +205,7 @@ def inputs_of(sensor: str) -> tuple[str, ...]:
 
     Example:
         >>> inputs_of("power_kw"), inputs_of("current_a")
-        (('torque_nm', 'speed_rpm'), ())
+        (('torque_n_m', 'speed_rpm'), ())
     """
     return DERIVED[sensor].inputs if sensor in DERIVED else ()
 
@@ -227,7 +228,12 @@ PHYSICAL = MappingProxyType(
         "a": (-1e7, 1e7),
         "v": (-1e8, 1e8),
         "kw": (-1e7, 1e7),
-        "nm": (-1e9, 1e9),
+        "n_m": (-1e9, 1e9),
+        "degr": (0.0, 4e3),
+        "psi": (-15.0, 2e5),
+        "lb_s": (-1e7, 1e7),
+        "m_s2": (-1e7, 1e7),
+        "db": (-1e4, 1e4),
         "h": (-1e7, 1e7),
         "min": (-1e9, 1e9),
         "s": (-1e10, 1e10),

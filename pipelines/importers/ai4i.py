@@ -24,7 +24,7 @@ QUALITY = {"L": 1.0, "M": 2.0, "H": 3.0}
 SENSORS = {
     "Air temperature [K]": ("air_temperature_c", "K"),
     "Process temperature [K]": ("process_temperature_c", "K"),
-    "Rotational speed [rpm]": ("rotational_speed_rpm", "rpm"),
+    "Rotational speed [rpm]": ("speed_rpm", "rpm"),
     "Torque [Nm]": ("torque_n_m", "Nm"),
     "Tool wear [min]": ("tool_wear_min", "min"),
 }

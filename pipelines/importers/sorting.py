@@ -12,7 +12,9 @@ import polars as pl
 from pipelines.contracts import events, labels, readings, snapshots
 from pipelines.contracts.contract import TIME
 from pipelines.contracts.enforce import all_keep, split
+from pipelines.contracts.limits import is_physical, physical_range
 from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.vocabulary import PHYSICAL
 from pipelines.importers.parsed import Parsed
 
 AHEAD = timedelta(minutes=10)
@@ -138,6 +140,9 @@ def sort_out(
     for table, kind in KINDS.items():
         kept, broken = _judged(getattr(batch.parsed, table), CONTRACTS[table], source=source, landed_at=landed_at)
         reasons = [broken.rename({"broken_rules": "reasons"})]
+        if table == "readings":
+            kept, impossible = _possible(kept)
+            reasons.append(impossible)
         if table in ("readings", "snapshots"):
             kept, mistimed = _in_time(kept, kind, now)
             reasons.append(mistimed)
@@ -158,7 +163,7 @@ def rules_version() -> str:
         for table in KINDS
         for name, column in CONTRACTS[table].columns.items()
     ]
-    return hashlib.sha256("|".join([*told, str(AHEAD), str(STANDS_STILL)]).encode()).hexdigest()[:16]
+    return hashlib.sha256("|".join([*told, str(PHYSICAL), str(AHEAD), str(STANDS_STILL)]).encode()).hexdigest()[:16]
 
 
 def _judged(
@@ -196,6 +201,18 @@ def _last(good: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
 def _has_repeats(rows: pl.DataFrame, key: Sequence[str]) -> bool:
     """Whether two rows may share a key: most files have none, and to know that costs a fraction of a search."""
     return bool(rows.select(pl.struct(key).hash().n_unique()).item() < rows.height)
+
+
+def _possible(good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Readings that can have been measured, and the others with their `reasons`."""
+    ends = good.group_by("sensor").agg(low=pl.col("value").min(), high=pl.col("value").max())
+    strange = ends.filter(~(is_physical(value="low") & is_physical(value="high")))["sensor"]
+    if strange.is_empty():
+        return good, good.clear().with_columns(reasons=pl.lit(""))
+    told = {sensor: "value: no {} can be: {:g} to {:g}".format(sensor, *physical_range(sensor)) for sensor in strange}
+    possible = is_physical()
+    reasons = pl.col("sensor").replace_strict(told, default=None, return_dtype=pl.String)
+    return good.filter(possible), good.filter(~possible).with_columns(reasons=reasons)
 
 
 def _in_time(good: pl.DataFrame, kind: Kind, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:

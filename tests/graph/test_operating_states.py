@@ -39,9 +39,9 @@ def whole() -> pl.DataFrame:
     pace = pl.when(minute < 60).then(1200.0).otherwise(1480.0)
     speed = pl.when(phase < 20).then(0.0).when(phase < 30).then(400.0).otherwise(pace) + noise
     frame = pl.DataFrame({"minute": minute, "noise": noise}).with_columns(
-        speed_rpm=speed, torque_nm=40.0 + noise, recorded_at=START + pl.duration(seconds=second)
+        speed_rpm=speed, torque_n_m=40.0 + noise, recorded_at=START + pl.duration(seconds=second)
     )
-    long = frame.unpivot(["speed_rpm", "torque_nm"], index="recorded_at", variable_name="sensor")
+    long = frame.unpivot(["speed_rpm", "torque_n_m"], index="recorded_at", variable_name="sensor")
     return pl.concat([long.with_columns(machine_id=pl.lit(f"pump-{number}")) for number in (1, 2, 3)])
 
 
@@ -86,7 +86,7 @@ def test_the_readings_show_every_state(at_once):
     states = at_once["operating_states"]
     assert set(states["state"]) == {"off", "idle", "running", "startup", "unknown"}
     assert set(states["basis"]) == {"learned", "declared", "none"}
-    assert set(at_once["window_features"]["sensor"]) == {"speed_rpm", "torque_nm", "power_kw"}
+    assert set(at_once["window_features"]["sensor"]) == {"speed_rpm", "torque_n_m", "power_kw"}
 
 
 def test_what_is_learned_says_what_would_have_been_declared(at_once):

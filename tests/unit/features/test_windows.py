@@ -117,13 +117,15 @@ def test_the_state_is_that_of_the_machine_in_the_window():
 
 
 def test_derived_sensors_are_described_beside_the_measured_and_marked():
-    frame = pl.concat([readings({0.0: 10.0, 5.0: 20.0}, sensor="torque_nm"), readings({5.0: 60.0}, sensor="speed_rpm")])
+    frame = pl.concat(
+        [readings({0.0: 10.0, 5.0: 20.0}, sensor="torque_n_m"), readings({5.0: 60.0}, sensor="speed_rpm")]
+    )
     found = features(frame).select("sensor", "is_derived", "n", "mean").rows()
     power_kw = 20.0 * (2 * np.pi * 60.0 / 60) / 1000
     assert found == [
         ("power_kw", True, 1, pytest.approx(power_kw)),
         ("speed_rpm", False, 1, 60.0),
-        ("torque_nm", False, 2, 15.0),
+        ("torque_n_m", False, 2, 15.0),
     ]
 
 

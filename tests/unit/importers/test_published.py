@@ -36,7 +36,7 @@ def test_ai4i_is_one_machine_with_a_product_a_minute_and_its_flags_are_labels(tm
     assert {row[1]: row[3] for row in parsed.readings.filter(batch_row=0).rows()} == {
         "air_temperature_c": pytest.approx(24.95, rel=1e-15),
         "process_temperature_c": pytest.approx(35.45, rel=1e-15),
-        "rotational_speed_rpm": 1551.0,
+        "speed_rpm": 1551.0,
         "torque_n_m": 42.8,
         "tool_wear_min": 0.0,
         "quality_code": 2.0,

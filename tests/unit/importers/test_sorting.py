@@ -80,6 +80,18 @@ def test_a_batch_that_comes_again_lands_nothing():
     assert again.receipt == Receipt(files=1, rows_read=3, rows_duplicate=2, rows_empty=1)
 
 
+@pytest.mark.parametrize(
+    ("sensor", "possible", "impossible"),
+    [("oil_c", -273.15, -274.0), ("pressure_bar", -1.0, -2.0), ("speed_rpm", -1500.0, 2e6), ("sensor_04", 9e11, None)],
+)
+def test_a_value_that_no_such_sensor_can_measure_is_quarantined_and_the_others_land(sensor, possible, impossible):
+    landing = land(parsed([(0, possible), (1, impossible)], sensor=sensor))
+    assert landing.readings["value"].to_list() == [possible]
+    refused = landing.rejected.select("batch_row", "column", "reasons").rows()
+    assert len(refused) == (impossible is not None)
+    assert all(row[:2] == (1, sensor) and row[2].startswith(f"value: no {sensor} can be: ") for row in refused)
+
+
 def test_a_changed_value_lands_on_top_with_a_higher_seq_and_both_stay():
     first = land(parsed([(0, 2.0), (1, 3.0)]))
     second = land(parsed([(0, 2.0), (1, 4.0)]), first.readings, seq=2)
