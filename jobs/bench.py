@@ -38,5 +38,5 @@ def run_bench(name: str, *, seconds: float | None, batches: int | None) -> list[
         seconds: Of latency: how long each feed lasts.
         batches: Of growth: how many land.
     """
-    asked = {"latency": {"seconds": seconds}, "growth": {"batches": batches}}
+    asked: dict[str, dict[str, Any]] = {"latency": {"seconds": seconds}, "growth": {"batches": batches}}
     return {**BENCHES, **LONG}[name](**asked.get(name, {}))
