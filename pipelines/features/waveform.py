@@ -46,11 +46,10 @@ def waveform_statistics(
     magnitude = np.abs(signals)
     peak, mean_abs = np.maximum(high, -low), magnitude.mean(axis=1)
     root = np.sqrt(magnitude, out=magnitude).mean(axis=1)
-    energy = products(signals, signals)
-    rms = np.sqrt(energy / n)
     square = deviation * deviation
     second, third, fourth = square.mean(axis=1), products(square, deviation) / n, products(square, square) / n
-    std = np.sqrt(second)
+    mean_square = second + mean**2
+    std, rms = np.sqrt(second), np.sqrt(mean_square)
     shaped = np.where(constant(std, peak), np.nan, std)
     some = np.where(peak > SMALLEST, 1.0, np.nan)
     return {
@@ -62,7 +61,7 @@ def waveform_statistics(
         "peak": peak,
         "peak_to_peak": high - low,
         "mean_abs": mean_abs,
-        "energy": energy,
+        "energy": n * mean_square,
         "skewness": third / shaped**3,
         "kurtosis": fourth / shaped**4 - 3.0,
         "crest": peak / (rms * some),
