@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from jobs.bench_row import row
 from pipelines.features.samples import Signals
 from pipelines.features.spectrum import spectra_of, spectral_shape
 from pipelines.features.vibration import AT_ONCE, batch_features
-from pipelines.features.waveform import centred, waveform_statistics
+from pipelines.features.waveform import centred, moments
 
 SNAPSHOTS, SAMPLES, RATE_HZ = 64, 20_480, 20_000.0
 """As a file of the IMS tests holds them."""
@@ -48,10 +48,15 @@ def _snapshots() -> Signals:
     return np.asarray(rung + rng.normal(size=struck.shape))
 
 
-def _all_features(signals: Signals) -> None:
+def _blocks(signals: Signals) -> Iterator[Signals]:
+    """As many at a time as the stage takes."""
     at_once = AT_ONCE // SAMPLES
     for first in range(0, SNAPSHOTS, at_once):
-        block = signals[first : first + at_once]
+        yield signals[first : first + at_once]
+
+
+def _all_features(signals: Signals) -> None:
+    for block in _blocks(signals):
         batch_features(
             block,
             sample_rate_hz=RATE_HZ,
@@ -71,10 +76,11 @@ def _transforms(signals: Signals) -> None:
 
 
 def _same_as_tsfel(signals: Signals) -> None:
-    """Statistics and spectral shape, of which TSFEL has thirteen; the others come for the same passes."""
-    deviation, mean = centred(signals)
-    waveform_statistics(signals, deviation, mean)
-    spectral_shape(spectra_of(deviation, sample_rate_hz=RATE_HZ))
+    """Moments and spectral shape, of which TSFEL has thirteen; shares of power and peak come for the same passes."""
+    for block in _blocks(signals):
+        deviation, mean = centred(block)
+        moments(block, deviation, mean)
+        spectral_shape(spectra_of(deviation, sample_rate_hz=RATE_HZ))
 
 
 def _tsfel(signals: Signals) -> None:
@@ -91,12 +97,17 @@ def _tsfel(signals: Signals) -> None:
 
 
 def _median_cpu(works: list[Callable[[], None]]) -> list[float]:
-    """CPU seconds of each, taken in turn so that a busy moment meets all, after one try that counts for nothing."""
-    spent: list[list[float]] = [[] for _ in works]
-    for number in range(REPEATS + 1):
-        for work, seconds in zip(works, spent, strict=True):
-            begun = time.process_time()
-            work()
-            if number:
-                seconds.append(time.process_time() - begun)
-    return [statistics.median(seconds) for seconds in spent]
+    """CPU seconds of each, after one try that counts for nothing.
+
+    One after the other: threads that one of them left waiting would be counted with the next.
+    """
+    return [_one_median(work) for work in works]
+
+
+def _one_median(work: Callable[[], None]) -> float:
+    spent = []
+    for _ in range(REPEATS + 1):
+        begun = time.process_time()
+        work()
+        spent.append(time.process_time() - begun)
+    return statistics.median(spent[1:])

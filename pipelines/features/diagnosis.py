@@ -72,19 +72,16 @@ def line_levels(spectra: Spectra, bands: Bands, *, lines: Signals, shaft_hz: Val
         Randall and Antoni (2011), Mech. Syst. Signal Process. 25, pp. 485-520; Smith and Randall (2015), 64-65,
         pp. 100-131 (slip, sidebands).
     """
-    found = {f"{name}_db": np.full(lines.shape[0], np.nan) for name in (*LINES, *SIDEBANDS)}
+    found = np.full((lines.shape[0], len(LINES) + len(SIDEBANDS)), np.nan)
     turns = np.nan_to_num(spectra.seconds * shaft_hz)
     segments = np.maximum(np.rint(turns / TURNS), 1).astype(np.int64)
     length = 2 * bands.width // segments  # samples of a segment; a band may be too narrow to hold a line at that speed
-    known = ~np.isnan(lines[:, 0]) & (turns >= FEWEST_TURNS) & (length > 4 * LOBE)
-    for width, cut in np.unique(np.stack([bands.width, segments], axis=1)[known], axis=0).tolist():
-        rows = np.flatnonzero(known & (bands.width == width) & (segments == cut))
-        squares = squared_envelope(spectra, rows, first=bands.first[rows], width=width)
-        seconds = spectra.seconds * (2 * width // cut) / (2 * width)  # of a segment
-        levels = _levels(mean_spectrum(squares, segments=cut), lines[rows], shaft_bins=shaft_hz[rows] * seconds)
-        for name, level in levels.items():
-            found[f"{name}_db"][rows] = level
-    return found
+    rows = np.flatnonzero(~np.isnan(lines[:, 0]) & (turns >= FEWEST_TURNS) & (length > 4 * LOBE))
+    if rows.size:
+        power = _envelope_spectra(spectra, bands, rows, segments=segments)
+        seconds = spectra.seconds * length[rows] / (2 * bands.width[rows])  # of a segment
+        found[rows] = _levels(power, lines[rows], shaft_bins=shaft_hz[rows] * seconds)
+    return {f"{name}_db": level for name, level in zip((*LINES, *SIDEBANDS), found.T.copy(), strict=True)}
 
 
 def named(levels: dict[str, Values]) -> tuple[list[str | None], Values]:
@@ -106,21 +103,32 @@ def named(levels: dict[str, Values]) -> tuple[list[str | None], Values]:
     return part, level
 
 
-def _levels(power: Signals, lines: Signals, *, shaft_bins: Values) -> dict[str, Values]:
-    """Levels of snapshots with an envelope spectrum each.
+def _envelope_spectra(
+    spectra: Spectra, bands: Bands, rows: NDArray[np.int64], *, segments: NDArray[np.int64]
+) -> Signals:
+    """Spectrum of the squared envelope of each of `rows`: (n_rows, n_bins), NaN beyond the band of a row."""
+    n_bins = bands.width[rows] // segments[rows] + 1
+    power = np.full((rows.size, n_bins.max()), np.nan)
+    for width, cut in {*zip(bands.width[rows].tolist(), segments[rows].tolist(), strict=True)}:
+        same = np.flatnonzero((bands.width[rows] == width) & (segments[rows] == cut))
+        squares = squared_envelope(spectra, rows[same], first=bands.first[rows[same]], width=width)
+        known = mean_spectrum(squares, segments=cut)
+        power[same, : known.shape[1]] = known
+    return power
+
+
+def _levels(power: Signals, lines: Signals, *, shaft_bins: Values) -> NDArray[np.float64]:
+    """Levels of `LINES` and `SIDEBANDS` in envelope spectra, (n_rows, 6).
 
     Args:
-        power: Shape (n_rows, n_bins).
+        power: Shape (n_rows, n_bins), NaN where not known.
         lines: Orders of `LINES`, (n_rows, 4).
         shaft_bins: Shaft frequency in bins, (n_rows,).
     """
     _, inner, ball, cage = lines.T
     sidebands = np.stack([[inner - 1, inner + 1], [ball - cage, ball + cage]]).transpose(2, 0, 1)
     harmonics = lines[:, :, None] * np.arange(1, HARMONICS + 1)
-    return {
-        **dict(zip(LINES, _mean_levels(power, harmonics, shaft_bins=shaft_bins).T, strict=True)),
-        **dict(zip(SIDEBANDS, _mean_levels(power, sidebands, shaft_bins=shaft_bins).T, strict=True)),
-    }
+    return np.hstack([_mean_levels(power, orders, shaft_bins=shaft_bins) for orders in (harmonics, sidebands)])
 
 
 def _mean_levels(power: Signals, orders: NDArray[np.float64], *, shaft_bins: Values) -> NDArray[np.float64]:
@@ -136,29 +144,32 @@ def _mean_levels(power: Signals, orders: NDArray[np.float64], *, shaft_bins: Val
     slips = np.linspace(-1.0, 1.0, 2 * int(np.ceil(reach.max())) + 1)
     bins = np.rint(centre[..., None] + reach[..., None] * slips).astype(np.int64)
     off_shaft = np.abs(bins - np.rint(bins / shaft_bins[:, None, None, None]) * shaft_bins[:, None, None, None])
-    seen = (bins > LOBE) & (bins < power.shape[1]) & (off_shaft >= LOBE)
-    decibel = 10 * (np.log10(_at(power, bins)) - np.log10(_floor(power, centre, reach=shaft_bins)))
+    height = _at(power, bins)
+    seen = ~np.isnan(height) & (off_shaft >= LOBE)
+    decibel = 10 * (np.log10(height) - np.log10(_floor(power, centre, reach=shaft_bins)))
     level = np.where(seen, np.maximum(decibel, 0.0), 0.0).mean(axis=2)
     best: NDArray[np.float64] = np.where(seen[:, :, 0], level, -np.inf).max(axis=-1)
     return np.where(np.isfinite(best), best, np.nan)
 
 
 def _at(power: Signals, bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Power of each row at its `bins` (n_rows, ...); what lies outside is read at the nearest end."""
+    """Power of each row at its `bins` (n_rows, ...); NaN outside, and next to 0 Hz, where the mean leaves its lobe."""
+    inside = (bins > LOBE) & (bins < power.shape[1])
     rows = np.arange(power.shape[0]).reshape(-1, *[1] * (bins.ndim - 1))
-    found: NDArray[np.float64] = np.maximum(power[rows, np.clip(bins, 0, power.shape[1] - 1)], LEAST_POWER)
+    found: NDArray[np.float64] = np.maximum(power[rows, np.where(inside, bins, 0)], LEAST_POWER)
+    found[~inside] = np.nan
     return found
 
 
 def _floor(power: Signals, centre: NDArray[np.float64], *, reach: Values) -> NDArray[np.float64]:
     """Median power within `reach` bins of each `centre` (n_rows, n_lines, n_members), with a further axis of one.
 
-    A line fills too few of these bins to lift their median.
+    A line fills too few of these bins to lift their median. NaN where none is known.
     """
     half = np.maximum(np.rint(reach), FEWEST_FLOOR).astype(np.int64)[:, None, None, None]
     offsets = np.arange(-half.max(), half.max() + 1)
-    bins = np.rint(centre).astype(np.int64)[..., None] + offsets
-    inside = (np.abs(offsets) <= half) & (bins > LOBE) & (bins < power.shape[1])
-    around = np.sort(np.where(inside, _at(power, bins), np.inf), axis=-1)
-    middle = np.maximum(inside.sum(axis=-1, keepdims=True) - 1, 0) // 2
-    return np.take_along_axis(around, middle, axis=-1)
+    around = _at(power, np.rint(centre).astype(np.int64)[..., None] + offsets)
+    around[np.broadcast_to(np.abs(offsets) > half, around.shape)] = np.nan
+    around.sort(axis=-1)  # NaN comes last
+    known = np.count_nonzero(~np.isnan(around), axis=-1, keepdims=True)
+    return np.take_along_axis(around, np.maximum(known - 1, 0) // 2, axis=-1)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from pipelines.features.samples import products
 from pipelines.features.spectrum import Spectra, Values
 
-DIVISIONS = (2, 4, 8)
-"""The half spectrum is cut into so many bands of equal width."""
+DIVISIONS = (4, 8)
+"""The half spectrum is cut into so many bands of equal width: narrow enough to leave out shaft and blades, wide enough
+to hold several harmonics of a line."""
 
 FEWEST_BINS = 32
 """Of a band: what is narrower has too few independent values for a kurtosis."""
@@ -68,7 +69,7 @@ def _kurtosis(envelope: NDArray[np.complex64]) -> NDArray[np.float64]:
     """Of complex envelopes along the last axis; -inf where one is zero."""
     square = envelope.real**2
     square += envelope.imag**2
-    second, fourth = square.mean(axis=-1, dtype=np.float64), products(square, square) / square.shape[-1]
+    second, fourth = square.mean(axis=-1), products(square, square) / square.shape[-1]
     return np.where(second > 0, fourth / np.where(second > 0, second, 1.0) ** 2 - 2.0, -np.inf)
 
 

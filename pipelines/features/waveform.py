@@ -41,30 +41,42 @@ def waveform_statistics(
     Source:
         Lei (2017), Intelligent Fault Diagnosis of Rotating Machinery, section 2.2.
     """
+    found = moments(signals, deviation, mean)
+    return found | factors(signals, peak=found["peak"], rms=found["rms"])
+
+
+def moments(signals: Signals, deviation: Signals, mean: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Level, range and moments, as `waveform_statistics` tells them."""
     n = signals.shape[1]
     low, high = signals.min(axis=1), signals.max(axis=1)
-    magnitude = np.abs(signals)
-    peak, mean_abs = np.maximum(high, -low), magnitude.mean(axis=1)
-    root = np.sqrt(magnitude, out=magnitude).mean(axis=1)
-    energy = products(signals, signals)
-    rms = np.sqrt(energy / n)
+    peak = np.maximum(high, -low)
     square = deviation * deviation
     second, third, fourth = square.mean(axis=1), products(square, deviation) / n, products(square, square) / n
+    mean_square = second + mean**2
     std = np.sqrt(second)
     shaped = np.where(constant(std, peak), np.nan, std)
-    some = np.where(peak > SMALLEST, 1.0, np.nan)
     return {
         "mean": mean,
         "std": std,
-        "rms": rms,
+        "rms": np.sqrt(mean_square),
         "min": low,
         "max": high,
         "peak": peak,
         "peak_to_peak": high - low,
-        "mean_abs": mean_abs,
-        "energy": energy,
+        "energy": n * mean_square,
         "skewness": third / shaped**3,
         "kurtosis": fourth / shaped**4 - 3.0,
+    }
+
+
+def factors(signals: Signals, *, peak: NDArray[np.float64], rms: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Mean |x| and the ratios of peak, RMS and means, as `waveform_statistics` tells them."""
+    magnitude = np.abs(signals)
+    mean_abs = magnitude.mean(axis=1)
+    root = np.sqrt(magnitude, out=magnitude).mean(axis=1)
+    some = np.where(peak > SMALLEST, 1.0, np.nan)
+    return {
+        "mean_abs": mean_abs,
         "crest": peak / (rms * some),
         "shape": rms / (mean_abs * some),
         "impulse": peak / (mean_abs * some),

@@ -97,6 +97,16 @@ def test_the_34_features_are_those_of_librosa(rate_hz, n):
     assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.parametrize(("n_fft", "hop"), [(2048, 512), (400, 160)])
+def test_every_crossing_of_a_frame_is_counted_as_librosa_does(n_fft, hop):
+    import librosa
+
+    sound = clip()
+    theirs = librosa.feature.zero_crossing_rate(sound, frame_length=n_fft, hop_length=hop)
+    ours = frames_of(sound, sample_rate_hz=16_000.0, n_fft=n_fft, hop=hop).crossing_rate
+    np.testing.assert_allclose(ours, theirs[0], atol=1e-12)
+
+
 @pytest.mark.parametrize("values", [np.zeros(4096), np.full(4096, 0.25), np.resize([1e-11, -1e-11], 4096)])
 def test_silence_and_a_constant_are_those_of_librosa(values):
     theirs, ours = of_librosa(values, 16_000), one(values)

@@ -141,6 +141,14 @@ def test_what_hardly_is_a_signal_keeps_the_contract(values):
     assert features(snapshot(values)).height == 1
 
 
+def test_the_rounding_of_a_constant_has_no_spectrum():
+    values = np.where(np.arange(5_000) % 3 == 0, 0.1, np.nextafter(0.1, 1.0))
+    row = features(snapshot(values, sample_rate_hz=20_000.0)).row(0, named=True)
+    assert [row[name] for name in ("kurtosis", "spectral_centroid_hz", "power_below_1khz", "spectral_kurtosis")] == [
+        None
+    ] * 4
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 700), st.sampled_from([1e-60, 1e-9, 1.0, 1e12, 1e300]), st.floats(1e-3, 1e8)),
