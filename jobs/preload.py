@@ -18,7 +18,10 @@ import pipelines.detection.quality
 import pipelines.detection.reference
 import pipelines.detection.scoring
 import pipelines.features.levels
+import pipelines.features.scalars
+import pipelines.features.sound
 import pipelines.features.states
+import pipelines.features.vibration
 import pipelines.features.windows
 import pipelines.health.index
 import pipelines.health.verdict

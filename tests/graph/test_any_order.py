@@ -99,6 +99,7 @@ def test_the_readings_show_all_that_the_tables_tell(at_once):
     assert set(at_once["alarms"]["kind"]) == {"anomaly", "silent", "stuck"}
     assert at_once["forecasts"]["ttf_h"].count() == 1
     untold = ("labels", "outages", "work_orders")  # the last two follow from the clock as well
+    untold += ("events", "snapshots", "vibration_features", "sound_features")  # test_snapshots.py
     assert not any(rows.is_empty() for name, rows in at_once.items() if name not in untold)
 
 

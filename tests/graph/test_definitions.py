@@ -11,7 +11,11 @@ from resources.home import Home
 ASSETS = {
     "readings": "acquisition",
     "labels": "acquisition",
+    "events": "acquisition",
+    "snapshots": "acquisition",
     "machines": "acquisition",
+    "vibration_features": "manipulation",
+    "sound_features": "manipulation",
     "operating_states": "manipulation",
     "window_features": "manipulation",
     "baselines": "detection",

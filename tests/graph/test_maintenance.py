@@ -13,11 +13,11 @@ from jobs.runs import Runner
 from jobs.schedules import compaction_schedule
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
-from pipelines.contracts.vocabulary import SERVED, TABLES
+from pipelines.contracts.vocabulary import LANDED, SERVED, TABLES
 from resources.lake_maintenance import LakeMaintenance
 from resources.serving.duckdb_catalog import Catalog
 
-DERIVED = tuple(table for table in TABLES if table not in ("readings", "labels", "work_orders"))
+DERIVED = tuple(table for table in TABLES if table not in (*LANDED, "work_orders"))
 
 
 def contents(plant: Plant) -> dict[str, list]:
@@ -74,8 +74,8 @@ def test_every_care_says_what_it_removed_and_how_long_it_took(plant):
 
 def test_a_consumer_whose_feed_was_vacuumed_recomputes_its_source_to_the_same_rows(plant):
     lived(plant)
-    plant.materialize("readings", "labels", files=[plant.drop(telemetry(53).tail(6), "late.parquet")])
-    plant.materialize("machines", "window_features")
+    plant.materialize(*LANDED, files=[plant.drop(telemetry(53).tail(6), "late.parquet")])
+    plant.materialize("machines", "operating_states", "window_features")
     lake_maintenance = LakeMaintenance(root=str(plant.home.lake))
     for table in TABLES:
         lake_maintenance.compact(table)
@@ -130,7 +130,7 @@ def test_originals_and_runs_go_when_the_home_says_so(plant):
 def test_the_schedule_asks_where_a_table_has_gathered_many_commits(plant, monkeypatch, commits, asks):
     monkeypatch.setattr("jobs.schedules.EVERY_COMMITS", commits)
     for number in range(2):
-        plant.materialize("readings", "labels", files=[plant.drop(telemetry(number + 1), f"{number}.parquet")])
+        plant.materialize(*LANDED, files=[plant.drop(telemetry(number + 1), f"{number}.parquet")])
     resources = {"lake_maintenance": LakeMaintenance(root=str(plant.home.lake))}
     with dg.build_schedule_context(resources=resources) as context:
         asked = compaction_schedule(context)
@@ -145,4 +145,4 @@ def test_the_schedule_asks_where_a_table_has_gathered_many_commits(plant, monkey
                 .execute_in_process(run_config=config, instance=instance)
             )
         (event,) = done.get_asset_materialization_events()
-        assert event.materialization.metadata["tables"].value == ["readings", "labels"]
+        assert event.materialization.metadata["tables"].value == ["readings"]

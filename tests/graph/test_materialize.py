@@ -12,6 +12,7 @@ from homes import START, Plant, telemetry
 from assets.detection import SPEAKS
 from pipelines.contracts.enforce import lineage_columns
 from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.vocabulary import LANDED
 
 DERIVED = ("window_features", "anomaly_scores", "alarms", "verdicts", "health_index", "forecasts", "decisions")
 REGISTER = """
@@ -93,12 +94,12 @@ def test_a_machine_that_was_a_slip_of_the_pen_leaves_with_it_and_those_that_spok
         return plant.lake.read("machines").sort("machine_id")["machine_id"].to_list()
 
     plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pmup-1"))
-    plant.materialize("readings", "labels", files=[plant.drop(telemetry(1), "a.parquet")])
+    plant.materialize(*LANDED, files=[plant.drop(telemetry(1), "a.parquet")])
     assert listed() == ["line.pmup-1", "line.pump-1"]
     plant.home.machines.write_text(REGISTER.replace("line.pump-1", "line.pump-2"))
     assert listed() == ["line.pump-1", "line.pump-2"]
     later = telemetry(1).with_columns(machine_id=pl.lit("pump-3"))
-    plant.materialize("readings", "labels", files=[plant.drop(later, "b.parquet")])
+    plant.materialize(*LANDED, files=[plant.drop(later, "b.parquet")])
     assert listed() == ["line.pump-1", "line.pump-2", "line.pump-3"]
 
 
@@ -122,7 +123,7 @@ def test_a_bad_file_is_quarantined_and_the_others_land(plant):
     good = plant.drop(telemetry(3), "good.parquet")
     bad = plant.home.landing / "line" / "bad.csv"
     bad.write_text("machine_id,sensor,recorded_at,value\npump-1,temperature_c,2026-01-05T00:0")
-    plant.materialize("readings", "labels", files=[good, "line/bad.csv"])
+    plant.materialize(*LANDED, files=[good, "line/bad.csv"])
     assert plant.lake.count("readings") == 3 * 6 * 3
     assert not bad.exists()
     (reason,) = plant.home.root.glob("quarantine/line/*/*/reason.json")
@@ -131,7 +132,7 @@ def test_a_bad_file_is_quarantined_and_the_others_land(plant):
 
 def test_rows_of_a_hostile_machine_are_refused_and_the_rest_lands(plant):
     frame = pl.concat([telemetry(1), telemetry(1).with_columns(machine_id=pl.lit("../../etc"))])
-    plant.materialize("readings", "labels", files=[plant.drop(frame, "a.parquet")])
+    plant.materialize(*LANDED, files=[plant.drop(frame, "a.parquet")])
     assert set(plant.lake.read("readings")["machine_id"]) == {"line.pump-1"}
     (rows,) = plant.home.root.glob("quarantine/line/*/*/rows.parquet")
     assert pl.read_parquet(rows).height == 18
