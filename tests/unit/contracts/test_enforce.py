@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from unit.tables import HOUR, MONDAY, loose, table
 
 from pipelines.contracts.contract import NAME
-from pipelines.contracts.enforce import ContractError, conform, empty, split
+from pipelines.contracts.enforce import ContractError, all_keep, conform, empty, split
 from pipelines.contracts.readings import EARLIEST, KEY, LATEST, READINGS
+from pipelines.contracts.registry import CONTRACTS
 
 VALUES = st.none() | st.floats() | st.floats(-1e12, 1e12) | st.sampled_from([1e12, -1e12, math.nan, math.inf, 1.1e12])
 NAMES = st.none() | st.text(max_size=70) | st.sampled_from(["plant.pump-1", "plant.pump-2", "../x", "a" * 64, "a" * 65])
@@ -144,3 +145,23 @@ def test_no_rows_keep_every_rule():
     good, rejected = split(empty(READINGS), READINGS)
     assert good.is_empty()
     assert rejected.columns == [*READINGS.columns, "broken_rules"]
+
+
+@given(st.lists(ROWS, max_size=12))
+def test_the_quick_look_finds_nothing_exactly_where_each_row_keeps_its_rules(rows):
+    frame = readings(rows)
+    alone = frame.with_columns(batch_seq=pl.int_range(pl.len()))  # no two of them share a key
+    kept, _ = split(alone, READINGS)
+    found = all_keep(frame, READINGS, columns=frame.columns)
+    event(f"all keep: {found}")
+    assert found == (kept.height == frame.height)
+
+
+@pytest.mark.parametrize("name", ["readings", "labels", "events", "snapshots"])
+def test_the_quick_look_sees_whatever_single_value_breaks_a_rule(name):
+    contract = CONTRACTS[name]
+    good = table(name, [{}, {"batch_row": 1, "batch_seq": 2}, {"batch_row": 2, "batch_seq": 3}])
+    assert all_keep(good, contract, columns=good.columns)
+    for column, rules in contract.columns.items():
+        bad = good.with_columns(pl.when(pl.int_range(pl.len()) == 1).then(None).otherwise(pl.col(column)).alias(column))
+        assert all_keep(bad, contract, columns=bad.columns) == rules.nullable, column
