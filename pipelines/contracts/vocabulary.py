@@ -215,7 +215,7 @@ PHYSICAL = MappingProxyType(
         "c": (-273.15, 2000.0),
         "k": (-2273.15, 2273.15),
         "bar": (-1e4, 1e4),
-        "pressure_bar": (-1.1, 1e4),
+        "pressure_bar": (-2.0, 1e4),
         "differential_pressure_bar": (-1e4, 1e4),
         "rpm": (-1e6, 1e6),
         "hz": (0.0, 1e9),
@@ -240,5 +240,5 @@ PHYSICAL = MappingProxyType(
     }
 )
 """What no sensor of that name can measure lies outside: by the ending of the name, the longest that fits. Generous, as
-only the impossible is refused: a shaft may turn backwards, a drive may feed back, and a gauge near vacuum reads a
-little below -1 bar. Temperatures in K are differences, as sensors that measure one land in degC."""
+only the impossible is refused: a shaft may turn backwards, a drive may feed back, and a gauge with an offset reads below
+-1 bar (the pump of SKAB does). Temperatures in K are differences, as sensors that measure one land in degC."""

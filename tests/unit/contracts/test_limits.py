@@ -14,8 +14,8 @@ from pipelines.contracts.vocabulary import PHYSICAL, UNITS
     [
         ("temperature_c", (-273.15, 2000.0)),
         ("oil_temperature_c", (-273.15, 2000.0)),
-        ("pressure_bar", (-1.1, 1e4)),
-        ("suction_pressure_bar", (-1.1, 1e4)),
+        ("pressure_bar", (-2.0, 1e4)),
+        ("suction_pressure_bar", (-2.0, 1e4)),
         ("differential_pressure_bar", (-1e4, 1e4)),
         ("filter_differential_pressure_bar", (-1e4, 1e4)),
         ("vibration_mm_s", (-1e5, 1e5)),
