@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 from homes import START, Plant, telemetry
+from serving_rows import SIGNALS, land_signals
 
 from resources.serving.interface import Answer
 
@@ -24,6 +25,10 @@ window = "30m"
 [sources.hall]
 importer = "readings"
 window = "30m"
+
+[[machines]]
+id = "hall.pump-1"
+running = { sensor = "current_a", above = 50.2, idle_above = 49.8 }
 
 [[machines]]
 id = "line.pump-1"
@@ -59,9 +64,10 @@ def live(plant: Plant) -> None:
     """Five days of two sources after which every question has an answer.
 
     Of `line`, pump-1 and pump-2 get hot, and nobody has the skill for the second; of pump-3 one sensor sticks and one
-    falls silent; pump-4 is well; pump-5 spoke too briefly for a baseline. The whole of `hall` falls silent.
+    falls silent; pump-4 is well; pump-5 spoke too briefly for a baseline. The whole of `hall` falls silent;
+    its pump is declared to be off and to idle in between. Beside them snapshots and events (`land_signals`).
     """
-    plant.home.machines.write_text(REGISTER)
+    plant.home.machines.write_text(REGISTER + SIGNALS)
     hours = (pl.col("recorded_at") - START) / HOUR
     broken, hall = telemetry(120, every_min=30), telemetry(120, every_min=30)
     stuck = pl.when((pl.col("sensor") == "vibration_mm_s") & (hours >= 100)).then(7.0).otherwise("value")
@@ -76,6 +82,7 @@ def live(plant: Plant) -> None:
     _run(plant, hall.filter(hours < 116), source="hall", at=116)
     _run(plant, pl.concat(_named(frame, number) for number, frame in enumerate(line, 1)), at=120)
     _run(plant, None, source="hall", at=120)
+    land_signals(plant)
     assert not plant.runner.at((START + 120 * HOUR).isoformat()).run("plan").failures
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import polars as pl
 
 from pipelines.contracts.contract import TIME
+from pipelines.contracts.events import KEY as EVENT
 from pipelines.contracts.readings import KEY
 from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.vocabulary import SERVED
@@ -44,12 +45,15 @@ class View:
     Attributes:
         about: What one row is.
         key: Columns that no two rows share.
+        newest_by: Column of the lake's table by whose highest value one row of a key is current, and seen here; None
+            where the table has one row of each key.
     """
 
     name: str
     about: str
     columns: tuple[ViewColumn, ...]
     key: tuple[str, ...]
+    newest_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,14 @@ READINGS = View(
     "Current value of one sensor at one moment: of a corrected reading the newest version alone.",
     tuple(_READING.values()),
     KEY,
+    newest_by="batch_seq",
+)
+EVENTS = View(
+    "events",
+    "One thing that happened to one machine: of a corrected event the newest version alone.",
+    _TABLES["events"].columns,
+    EVENT,
+    newest_by="batch_seq",
 )
 READINGS_HOURLY = View(
     "readings_hourly",
@@ -119,6 +131,7 @@ LATEST_READING = View(
 VIEWS = MappingProxyType(
     {view.name: view for view in (READINGS, READINGS_HOURLY, LATEST_READING)}
     | {name: view for name, view in _TABLES.items() if name != "readings"}
+    | {"events": EVENTS}
 )
 """Every view of schema `bi` by its name."""
 
@@ -130,6 +143,7 @@ RELATIONS = (
     ),
     Relation("latest_reading", KEY, "readings"),
     Relation("window_features", ("machine_id", "recorded_at"), "anomaly_scores"),
+    Relation("operating_states", ("machine_id", "recorded_at"), "anomaly_scores"),
     Relation("health_index", ("machine_id", "recorded_at"), "anomaly_scores"),
     Relation("verdicts", ("alarm_id",), "alarms"),
     Relation("decisions", ("forecast_id",), "forecasts"),

@@ -16,7 +16,7 @@ OPENING = """# Data dictionary
 
 Every view of schema `bi`: the same names, columns and answers in the DuckDB catalog and on a TimescaleDB server. `make
 dictionary` writes this page from `pipelines/contracts/views.py`, where databases have their comments from too. [How to
-connect, and twenty questions with their SQL](bi.md).
+connect, and questions with their SQL](bi.md).
 
 All times are UTC. A score lies in [0, 1], and high is worse. Where a null may stand, the page says what it means. A
 `list` is a list of records in DuckDB and `jsonb` on the server.

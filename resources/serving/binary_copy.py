@@ -15,7 +15,13 @@ TRAILER = b"\xff\xff"
 CHUNK_ROWS = 50_000
 EPOCH_US = 946_684_800_000_000  # PostgreSQL counts from 2000-01-01
 WIDTHS: Mapping[str, tuple[str, int]] = MappingProxyType(
-    {"integer": (">i4", 4), "bigint": (">i8", 8), "timestamptz": (">i8", 8), "double precision": (">f8", 8)}
+    {
+        "boolean": ("u1", 1),
+        "integer": (">i4", 4),
+        "bigint": (">i8", 8),
+        "timestamptz": (">i8", 8),
+        "double precision": (">f8", 8),
+    }
 )
 """Types of a fixed width: what they are in NumPy, and in how many bytes."""
 

@@ -19,10 +19,10 @@ from resources.serving.duckdb_catalog import quoted
 FOLDERS = {"source": "VARCHAR", "day": "DATE"}
 """Columns that a table's folders tell."""
 
-# Of a reading the source follows from the machine and the day from the moment: named too, they let DuckDB leave out
-# the files of other sources and days before it looks for the newest versions.
+# The source follows from the machine and the day from the moment: named too, they let DuckDB leave out the files of
+# other sources and days before it looks for the newest versions.
 CURRENT = """
-QUALIFY row_number() OVER (PARTITION BY source, day, machine_id, sensor, recorded_at ORDER BY batch_seq DESC) = 1"""
+QUALIFY row_number() OVER (PARTITION BY source, day, {key} ORDER BY {newest_by} DESC) = 1"""
 HOURLY = """
 SELECT source, machine_id, sensor,
     make_timestamptz(epoch_us(recorded_at) // 3600000000 * 3600000000) AS hour, -- in UTC, whatever zone the reader has
@@ -55,7 +55,8 @@ def _rows(view: View) -> str:
         return HOURLY
     if view.name == "latest_reading":
         return LATEST
-    return f"SELECT * FROM lake.{view.name}{CURRENT if view.name == 'readings' else ''}"
+    current = CURRENT.format(key=", ".join(view.key), newest_by=view.newest_by) if view.newest_by else ""
+    return f"SELECT * FROM lake.{view.name}{current}"
 
 
 def _comments(view: View) -> Iterator[str]:

@@ -9,8 +9,17 @@ from pipelines.contracts.registry import CONTRACTS
 from pipelines.contracts.views import VIEWS, View, ViewColumn
 from pipelines.contracts.vocabulary import SERVED
 
-BIG = ("readings", "window_features", "data_quality", "anomaly_scores", "health_index")
-"""Hypertables: rows grow with every reading. The others are plain tables that keep their text."""
+BIG = (
+    "readings",
+    "vibration_features",
+    "sound_features",
+    "operating_states",
+    "window_features",
+    "data_quality",
+    "anomaly_scores",
+    "health_index",
+)
+"""Hypertables: rows grow with every reading or snapshot. The others are plain tables that keep their text."""
 
 SENSORS = ("sensor", "top_sensor")
 TYPES = MappingProxyType(
@@ -99,7 +108,7 @@ def _layout(view: View) -> Layout:
     columns = tuple(_stored(column, is_big=is_big) for column in view.columns if column.name not in left_out)
     key = tuple(column.name for part in view.key for column in columns if column.seen == part)
     time = (CONTRACTS[view.name].metadata or {})["time"]
-    return Layout(view.name, columns, key, time, "batch_seq" if view.name == "readings" else None)
+    return Layout(view.name, columns, key, time, view.newest_by)
 
 
 LAYOUTS = MappingProxyType({table: _layout(VIEWS[table]) for table in SERVED})

@@ -119,18 +119,20 @@ def _news(changed: pl.DataFrame, layout: Layout, kept_from: datetime) -> Iterato
 def _whole(lake: Lake, layout: Layout, kept_from: datetime) -> Iterator[Part]:
     """All rows, some days at a time; the spans of the parts follow each other without a gap."""
     if not layout.is_big:
-        rows = lake.read(layout.table)
+        rows = _current(lake.read(layout.table), layout)
         yield Part(rows, rows.clear(), Span(BEGINNING, END))
         return
     assert layout.time is not None
     since = kept_from
     for until in [*_cuts(lake.rows_of_days(layout.table)), END]:
         if until > since:
-            rows = lake.read(layout.table, spans=[Span(since, until)], time=layout.time)
-            if layout.order:
-                rows = rows.sort(layout.order).unique(layout.seen_key, keep="last")
+            rows = _current(lake.read(layout.table, spans=[Span(since, until)], time=layout.time), layout)
             yield Part(rows, rows.clear(), Span(since, until))
             since = until
+
+
+def _current(rows: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    return rows.sort(layout.order).unique(layout.seen_key, keep="last") if layout.order else rows
 
 
 def _cuts(rows_of_days: dict[date, int]) -> Iterator[datetime]:

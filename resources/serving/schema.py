@@ -9,7 +9,7 @@ from resources.serving import server_views
 from resources.serving.edition import SEARCHED
 from resources.serving.interface import ServingError
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest version; that of `resources/migrations`."""
 LOCK = 0x5AA2_7A11
 """Of two that prepare one database at once, one waits."""

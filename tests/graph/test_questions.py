@@ -18,8 +18,8 @@ from resources.serving.duckdb_catalog import Catalog
 from resources.serving.interface import Answer
 
 HOMES = ("before late readings", "after them", "real pump")
-FINE = (1, 3, 5, 7, 9, 10, 11, 13, 17)
-"""Questions without an answer on four days of a pump that is well, whose readings came years later."""
+FINE = (1, 3, 5, 7, 9, 10, 11, 13, 17, 21, 23, 24)
+"""Questions without an answer on four days of a pump that is well, whose readings came years later and are all there is."""
 
 each_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: str(question.number))
 
@@ -63,8 +63,8 @@ def home(request) -> Home:
     return found
 
 
-def test_there_are_twenty_questions_about_every_view():
-    assert [question.number for question in QUESTIONS] == list(range(1, 21))
+def test_the_questions_are_numbered_and_ask_about_every_view():
+    assert [question.number for question in QUESTIONS] == list(range(1, len(QUESTIONS) + 1))
     named = {name for question in QUESTIONS for name in re.findall(r"\bbi\.(\w+)", question.sql)}
     assert named == set(VIEWS)
 
@@ -73,7 +73,7 @@ def test_there_are_twenty_questions_about_every_view():
 def test_a_question_depends_on_no_clock_is_ordered_and_names_its_schema(question):
     assert not re.search(r"\bnow\(|\bcurrent_|\btoday\b|::", question.sql, re.IGNORECASE)
     assert re.search(r"\nORDER BY [^)]+\Z", question.sql)
-    tables = re.findall(r"\b(?:FROM|JOIN) (?!\()([\w.]+)", question.sql.replace("extract(epoch FROM", ""))
+    tables = re.findall(r"\b(?:FROM|JOIN) (?!\()([\w.]+)", re.sub(r"extract\(\w+ FROM", "", question.sql))
     local = re.findall(r"\b(\w+) AS \(", question.sql)
     assert {name for name in tables if name not in local} <= {f"bi.{name}" for name in VIEWS} | {"windows"}
 

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from databases import database
 from homes import Plant, telemetry
+from serving_rows import SIGNALS, land_signals
 
 from pipelines.contracts.views import VIEWS
 from resources.serving.duckdb_catalog import Catalog
@@ -57,17 +58,18 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose pump heats up from the third day on: rows in every table but `outages`."""
+    """A home whose pump heats up from the third day on: rows in every table but `outages` and `data_quality`."""
     root = tmp_path_factory.mktemp("lived") / "home"
     with dg.DagsterInstance.ephemeral() as instance:
         plant = Plant(root, instance)
-        plant.home.machines.write_text(REGISTER)
+        plant.home.machines.write_text(REGISTER + SIGNALS)
         plant.runner = plant.runner.at("2026-01-11T00:00:00+00:00")
         frame = telemetry(24 * 6, ramp_from=24 * 4)
         plant.drop(frame, "days.parquet")
         plant.drop(telemetry(24), "other.parquet", source="second")
         for source in ("line", "second"):
             plant.materialize(source=source)
+        land_signals(plant)
         assert not plant.runner.run("plan").failures
     return root
 

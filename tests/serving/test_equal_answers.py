@@ -10,6 +10,7 @@ from serving_rows import late
 
 from jobs.rebuild import rebuild
 from pipelines.contracts.views import VIEWS
+from pipelines.contracts.vocabulary import LANDED
 from resources.differences import Shape
 from resources.serving import loading
 from resources.serving.layout import LAYOUTS
@@ -108,11 +109,11 @@ def test_a_table_that_says_the_same_is_not_written_when_it_is_compared_whole(ser
 
 def test_hours_are_right_although_the_process_died_between_commit_and_refresh(served):
     served.drop(late(3, value=59.0), "late.parquet")
-    served.materialize("readings", "labels")  # published, like all that is materialized
+    served.materialize(*LANDED)  # published, like all that is materialized
     served.drop(late(5, value=58.0), "later.parquet")
     (served.home.root / "settings.toml").unlink()  # so that nothing is published but by hand
     type(served).__init__(served, served.home.root, served.instance, served.server.url)
-    served.materialize("readings", "labels")
+    served.materialize(*LANDED)
     with served.server.connected() as connection:
         assert loading.publish(connection, served.lake, LAYOUTS["readings"])  # committed, and no word after it
     served.catalog.rebuild()

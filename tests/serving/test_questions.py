@@ -1,4 +1,4 @@
-"""The twenty questions get the same answers from the catalog and from a server, as its reader, whatever lands late."""
+"""The questions of docs/bi.md get the same answers from the catalog and from a server, as its reader, whatever lands late."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -37,7 +37,7 @@ def test_the_longest_ending_of_the_name_gives_the_range(sensor, bounds):
         ("speed_rpm", -1480.0, True),
         ("speed_rpm", 2e6, False),
         ("pressure_bar", -1.01, True),
-        ("pressure_bar", -2.0, False),
+        ("pressure_bar", -3.0, False),
         ("load_pct", 130.0, True),
         ("sensor_04", -1e9, True),
         ("temperature_c", float("nan"), False),

@@ -82,7 +82,12 @@ def test_a_batch_that_comes_again_lands_nothing():
 
 @pytest.mark.parametrize(
     ("sensor", "possible", "impossible"),
-    [("oil_c", -273.15, -274.0), ("pressure_bar", -1.0, -2.0), ("speed_rpm", -1500.0, 2e6), ("sensor_04", 9e11, None)],
+    [
+        ("oil_c", -273.15, -274.0),
+        ("pressure_bar", -1.257, -2.1),
+        ("speed_rpm", -1500.0, 2e6),
+        ("sensor_04", 9e11, None),
+    ],
 )
 def test_a_value_that_no_such_sensor_can_measure_is_quarantined_and_the_others_land(sensor, possible, impossible):
     landing = land(parsed([(0, possible), (1, impossible)], sensor=sensor))
