@@ -38,6 +38,7 @@ class File:
         landed_at: Moment that is written into its new rows.
         judged_at: Landing clock that its times are held against.
         others: The pieces that follow, where it is the first of many.
+        first_row: Row of the file with which this piece begins.
     """
 
     claim: Claim
@@ -46,19 +47,21 @@ class File:
     landed_at: datetime
     judged_at: datetime
     others: "Iterator[Parsed] | None" = None
+    first_row: int = 0
 
     def pieces(self) -> "Iterator[File]":
         """All of it, as many pieces at once as are committed together."""
         from pipelines.importers.parsed import joined
 
-        gathered, held = [self.parsed], _bytes(self.parsed)
+        gathered, held, row = [self.parsed], _bytes(self.parsed), 0
         for parsed in self.others or ():
             held += _bytes(parsed)
             if held > BYTES_AT_ONCE:
-                yield replace(self, parsed=joined(gathered), others=None)
-                gathered, held = [], _bytes(parsed)
+                piece = replace(self, parsed=joined(gathered), others=None, first_row=row)
+                yield piece
+                gathered, held, row = [], _bytes(parsed), row + piece.parsed.rows
             gathered.append(parsed)
-        yield replace(self, parsed=joined(gathered), others=None)
+        yield replace(self, parsed=joined(gathered), others=None, first_row=row)
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,10 @@ def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: L
             PROGRESS.get()(0, done.landing.receipt.rows_read)
     except FileError as error:  # an importer looks its file over first; what shows later is told all the same
         landed.receipt += replace(receipt, files=1, files_quarantined=1)
-        _refuse(file.claim, _file_reason(error), source, inbox, file.judged_at, landed)
+        reason = _file_reason(error)
+        before = f"{receipt.rows_read} rows before it were read, {receipt.rows_landed} of them have landed"
+        told = {**reason, "message": f"{reason['message']}; {before}", "counts": asdict(receipt)}
+        _refuse(file.claim, told, source, inbox, file.judged_at, landed)
         return
     assert order is not None
     _finish(file, order, receipt, pl.concat(rejected), source, inbox, landed)
@@ -235,7 +241,7 @@ def commit(files: Sequence[File], source: str, lake: Lake) -> dict[str, Committe
         noted = lake.seq_of("readings", source=source, batch=batch, base=base)
         seq = next(one for one in (noted, file.seq, first + place * SEQ_STEP) if one is not None)
         landing = sort_out(
-            Batch(batch, seq, file.parsed),
+            Batch(batch, seq, file.parsed, file.first_row),
             {table: _standing(rows, KINDS[table].key, seq) for table, rows in versions.items()},
             source=source,
             landed_at=file.landed_at,

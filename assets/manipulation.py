@@ -47,6 +47,7 @@ def operating_states(
     """Whether each machine was off, idle, running or starting up in each window, by declared or learned levels."""
     from pipelines.changes import machines_that_differ, touched_windows
     from pipelines.features import states
+    from pipelines.features.scalars import FOLLOWED
 
     source = context.partition_key
     every = register.load().source(source).window
@@ -56,14 +57,17 @@ def operating_states(
         startup = states.longest_startup(machines)
         if news := taken.news:
             retuned = machines_that_differ(news["machines"], states.RULE)
-            touched = touched_windows(states.windows_behind(news["readings"], every=every, startup=startup))
+            told = (
+                states.windows_behind(news[table], every=every, startup=startup) for table in ("readings", *FOLLOWED)
+            )
+            touched = touched_windows(*told)
             spans = [*(Span(*span) for span in touched), *all_time(retuned)]
-        readings = lake.readings(source=source, spans=_with_run_up(spans, startup))
+        readings = _spoken(lake, source, _with_run_up(spans, startup))
         windows = _within(states.levels_of(readings, machines, every=every), spans)
         learned, moved = _learned(lake, source, states.learners(machines), windows, spans)
         if spans is not None and moved:
             spans = [*spans, *all_time(moved)]
-            readings = lake.readings(source=source, spans=_with_run_up(spans, startup))
+            readings = _spoken(lake, source, _with_run_up(spans, startup))
         rows = states.operating_states(readings, states.rules(machines, learned), every=every)
         return Update(_within(rows, spans), spans, {"window": every})
 
@@ -81,7 +85,7 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
     """Descriptors of every sensor in every window, brought up to date where readings, snapshots or states changed."""
     from pipelines.changes import touched_windows
     from pipelines.features import windows
-    from pipelines.features.scalars import FOLLOWED, scalars
+    from pipelines.features.scalars import FOLLOWED
     from pipelines.reporting.figures import features_by_day
 
     source = context.partition_key
@@ -93,9 +97,7 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
             told = (news[table] for table in ("readings", *FOLLOWED))
             spans = [Span(*span) for span in touched_windows(*(windows.windows_of(rows, every=every) for rows in told))]
             spans += _restated(news["operating_states"], besides=spans)
-        followed = [scalars(table, lake.read(table, source=source, spans=spans)) for table in FOLLOWED]
-        readings = lake.readings(source=source, spans=spans)
-        readings = pl.concat([readings.select(followed[0].columns), *followed])
+        readings = _spoken(lake, source, spans)
         states = lake.read("operating_states", source=source, spans=spans)
         return Update(windows.window_features(readings, states, every=every), spans, {"window": every})
 
@@ -108,6 +110,18 @@ def window_features(context: dg.AssetExecutionContext, lake: Lake, register: Reg
         definition=f"{windows.VERSION}|{every}",
         figure=features_by_day,
     )
+
+
+def _spoken(lake: Lake, source: str, spans: Sequence[Span] | None) -> pl.DataFrame:
+    """Current readings, and what is followed of snapshots as readings; of one name and moment what was read counts."""
+    from pipelines.features.scalars import FOLLOWED, scalars
+
+    readings = lake.readings(source=source, spans=spans)
+    followed = pl.concat([scalars(table, lake.read(table, source=source, spans=spans)) for table in FOLLOWED])
+    if followed.is_empty():
+        return readings
+    unread = followed.join(readings, on=["machine_id", "sensor", "recorded_at"], how="anti")
+    return pl.concat([readings.select(followed.columns), unread])
 
 
 def _snapshot_features(
@@ -188,7 +202,7 @@ def _within(rows: pl.DataFrame, spans: Sequence[Span] | None) -> pl.DataFrame:
 BODIES: Mapping[Callable[..., dg.MaterializeResult[Any]], Sequence[str]] = {
     vibration_features: ["snapshots", "machines"],
     sound_features: ["snapshots", "machines"],
-    operating_states: ["readings", "machines"],
+    operating_states: ["readings", "vibration_features", "sound_features", "machines"],
     window_features: ["readings", "vibration_features", "sound_features", "operating_states"],
 }
 """What each follows from."""

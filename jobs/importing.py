@@ -25,6 +25,8 @@ from resources.register import RegisterFile
 
 PACKED_BYTES, PACKED_FILES = 256 << 20, 2_000
 """Of one archive that files are packed into: as much as may have to be read again where a run is cut short."""
+FOLDER_BYTES = 1 << 30
+"""Of one folder in one archive."""
 COUNTS = (
     "files", "rows_read", "rows_landed", "rows_duplicate", "rows_quarantined", "rows_empty",
     "values_landed", "values_quarantined", "values_corrected", "labels_landed", "events_landed", "snapshots_landed",
@@ -143,26 +145,51 @@ def _is_piped() -> bool:
 def _put(files: Sequence[Path], layout: Layout | None, source: str, inbox: Inbox) -> Iterator[str]:
     """Put files into the inbox: as they are, or packed where their names and folders say what they are."""
     parents = None if layout is None else layout.parents
-    as_they_are = [file for file in files if parents is None or file.suffix.lower() == ".zip"]
-    for file in as_they_are:
-        yield inbox.put(file, source=source)
     packed = [] if parents is None else [file for file in files if file.suffix.lower() != ".zip"]
-    for number, pack in enumerate(_packs(packed), start=1):
-        members = {"/".join(file.resolve().parts[1:][-1 - (parents or 0) :]): file for file in pack}
-        yield inbox.pack(members, source=source, name=f"{source[:40]}-{number:04}.zip")
+    named = _named(packed, parents or 0)
+    for file in files if parents is None else (file for file in files if file.suffix.lower() == ".zip"):
+        yield inbox.put(file, source=source)
+    for number, pack in enumerate(_packs(named), start=1):
+        yield inbox.pack(pack, source=source, name=f"{source[:40]}-{number:04}.zip")
 
 
-def _packs(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Files in groups that are worth an archive each; the same files give the same groups."""
-    held, number = 0, 0
-    numbered = []
-    for place, file in enumerate(files):
-        held += file.stat().st_size
-        if held > PACKED_BYTES or place % PACKED_FILES == 0:
-            held, number = file.stat().st_size, number + 1
-        numbered.append((number, file))
-    for _, group in groupby(numbered, key=lambda pair: pair[0]):
-        yield [file for _, file in group]
+def _named(files: Sequence[Path], parents: int) -> dict[str, Path]:
+    """Files by the name and folders that say what they are.
+
+    Raises:
+        CommandError: Two say the same.
+    """
+    named: dict[str, Path] = {}
+    for file in files:
+        name = "/".join(file.resolve().parts[1:][-1 - parents :])
+        if name in named:
+            told = f"{named[name]} and {file} are both {name} of this data set; import one folder at a time"
+            raise CommandError(f"{told}, the other under another --source; nothing was imported")
+        named[name] = file
+    return named
+
+
+def _packs(files: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Files in groups that are worth an archive each; the same files give the same groups.
+
+    A folder is a life or an experiment, and is read as a whole: it stays in one archive unless it is far too large.
+    """
+    pack: dict[str, Path] = {}
+    held = 0
+    for _, group in groupby(files.items(), key=lambda item: item[1].parent):
+        folder = dict(group)
+        size = sum(file.stat().st_size for file in folder.values())
+        if pack and (held + size > PACKED_BYTES or len(pack) + len(folder) > PACKED_FILES):
+            yield pack
+            pack, held = {}, 0
+        for name, file in folder.items():
+            if held > FOLDER_BYTES:
+                yield pack
+                pack, held = {}, 0
+            pack[name] = file
+            held += file.stat().st_size
+    if pack:
+        yield pack
 
 
 def _files(path: Path, layout: Layout | None) -> tuple[list[Path], list[str]]:

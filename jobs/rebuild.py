@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -164,13 +165,10 @@ def _land(
     """Land originals of the archive as they first landed; batches that cannot be read any more."""
     unreadable: list[str] = []
     for group in in_groups(_files(source, notes, inbox, register, rebuilt, unreadable)):
-        try:
-            for files in [group] if group[0].others is None else ([piece] for piece in group[0].pieces()):
-                done = commit(files, source, lake)
-                rebuilt.values += sum(one.landing.readings.height for one in done.values())
-            rebuilt.files += len(group)
-        except FileError:
-            unreadable.append(group[0].claim.batch_id)
+        for files in [group] if group[0].others is None else ([piece] for piece in group[0].pieces()):
+            done = commit(files, source, lake)
+            rebuilt.values += sum(one.landing.readings.height for one in done.values())
+        rebuilt.files += len(group)
     return unreadable
 
 
@@ -200,6 +198,8 @@ def _file(batch: str, source: Source, note: Mapping[str, Any], inbox: Inbox) -> 
     landed_at, judged_at = (datetime.fromisoformat(note[name]) for name in ("landed_at", "judged_at"))
     try:
         parsed, others = opened_file(claim, source) if claim else (None, None)
+        if claim and others is not None:  # before any of it lands: what cannot be read is carried over whole
+            deque(opened_file(claim, source)[1] or (), maxlen=0)
     except FileError:
         return None
     return File(claim, parsed, note["batch_seq"], landed_at, judged_at, others) if claim and parsed else None

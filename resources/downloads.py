@@ -159,11 +159,12 @@ def fetch(
     import requests
 
     try:
-        wanted = [remote for remote in _files(place) if fnmatch.fnmatch(remote.name, only)]
+        offered = _files(place)
     except (requests.RequestException, ValueError) as error:
         raise DownloadError(f"{place.page} does not tell its files: {error}") from None
+    wanted = [remote for remote in offered if fnmatch.fnmatch(remote.name, only)]
     if not wanted:
-        raise DownloadError(_nothing(place, only))
+        raise DownloadError(_nothing(place, offered, only))
     folder.mkdir(parents=True, exist_ok=True)
     seen = read_json(folder / SEEN) or {}
     told = []
@@ -196,9 +197,9 @@ def _files(place: Place) -> Sequence[Remote]:
     return [Remote(name, f"{record.base_url}{name}", checksum) for name, checksum in record.registry.items()]
 
 
-def _nothing(place: Place, only: str) -> str:
-    if place.files or place.doi:
-        return f"no file fits {only!r}; there are {json.dumps([remote.name for remote in place.files][:5])}"
+def _nothing(place: Place, offered: Sequence[Remote], only: str) -> str:
+    if offered:
+        return f"no file fits {only!r}; there are {json.dumps([remote.name for remote in offered][:20])}"
     return (
         f"the publisher gives it to people, not to programs ({place.terms}): fetch it by hand from {place.page}, "
         "then `smartmaint import`"

@@ -35,8 +35,8 @@ def current_snapshots(
         keys = keys.filter(rows_within(spans, "recorded_at"))
     keys = keys.sort("batch_seq").unique(KEY[:3], keep="last").sort("machine_id", "recorded_at", "sensor")
     for chosen in _in_turn(keys, at_once):
-        rows = lake.read("snapshots", source=source, spans=_around(chosen))
-        yield rows.join(chosen.select(KEY), on=KEY, how="semi").sort("machine_id", "recorded_at", "sensor")
+        rows = lake.read("snapshots", source=source, spans=_around(chosen), keys=chosen.select(KEY))
+        yield rows.sort("machine_id", "recorded_at", "sensor")
 
 
 def _in_turn(keys: pl.DataFrame, at_once: int) -> Iterator[pl.DataFrame]:

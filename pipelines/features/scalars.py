@@ -29,9 +29,12 @@ FOLLOWED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """By table. Of sound those that hold at any gain: a microphone that was moved is no fault of the machine."""
 
+MOST = 1e12
+"""Bound of any reading: a velocity, integrated, can lie beyond it."""
+
 
 def scalars(table: str, features: pl.DataFrame) -> pl.DataFrame:
-    """The followed numbers as readings, such as `horizontal_g.rms`; what is null has no row.
+    """The followed numbers as readings, such as `horizontal_g.rms`; what is null or no reading can be has no row.
 
     Args:
         table: Whose contract `features` keeps, one of `FOLLOWED`.
@@ -44,7 +47,7 @@ def scalars(table: str, features: pl.DataFrame) -> pl.DataFrame:
         index=["source", "machine_id", "sensor", "recorded_at", "batch_seq"],
         variable_name="scalar",
         value_name="value",
-    ).drop_nulls("value")
+    ).filter(pl.col("value").abs() <= MOST)
     sensor = pl.concat_str("sensor", "scalar", separator=".")
     return rows.select(
         "source", "machine_id", sensor, "recorded_at", "value", pl.lit("good").alias("quality"), "batch_seq"

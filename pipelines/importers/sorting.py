@@ -65,11 +65,19 @@ def standing_columns(table: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Batch:
-    """One arrived file: its content hash, its place in the order of landing, its values."""
+    """One arrived file, or a piece of it.
+
+    Attributes:
+        batch_id: Content hash of the file.
+        batch_seq: Its place in the order of landing.
+        parsed: Its values.
+        first_row: Row of the file with which the piece begins. A label may name an earlier one, at which it began.
+    """
 
     batch_id: str
     batch_seq: int
     parsed: Parsed
+    first_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,7 @@ def sort_out(
         corrected += again if table == "readings" else 0
         refused += [_told(rows, kind) for rows in reasons]
     rejected = pl.concat(refused)
-    return Landing(landing, rejected, _receipt(batch.parsed, landing, rejected, corrected=corrected))
+    return Landing(landing, rejected, _receipt(batch, landing, rejected, corrected=corrected))
 
 
 def rules_version() -> str:
@@ -257,9 +265,10 @@ def _new(good: pl.DataFrame, standing: pl.DataFrame, batch: Batch, kind: Kind) -
     return new.with_columns(**numbered).drop("stood"), new["stood"].count()
 
 
-def _receipt(parsed: Parsed, new: Mapping[str, pl.DataFrame], rejected: pl.DataFrame, *, corrected: int) -> Receipt:
-    landed, valued = _rows_of(*new.values()), _rows_of(rejected, *(getattr(parsed, table) for table in KINDS))
-    refused = _rows_of(rejected)
+def _receipt(batch: Batch, new: Mapping[str, pl.DataFrame], rejected: pl.DataFrame, *, corrected: int) -> Receipt:
+    parsed, first = batch.parsed, batch.first_row
+    landed, refused = _rows_of(*new.values(), first=first), _rows_of(rejected, first=first)
+    valued = _rows_of(rejected, *(getattr(parsed, table) for table in KINDS), first=first)
     quarantined = len(refused) if refused.is_empty() else int((~refused.is_in(landed.implode())).sum())
     return Receipt(
         files=1,
@@ -277,7 +286,8 @@ def _receipt(parsed: Parsed, new: Mapping[str, pl.DataFrame], rejected: pl.DataF
     )
 
 
-def _rows_of(*tables: pl.DataFrame) -> pl.Series:
-    """Rows of the file that values are from, of which a wide file has many in one row."""
-    first, *others = [table["batch_row"].unique() for table in tables if not table.is_empty()] or [_NO_ROWS]
-    return pl.concat([first, *others]).unique() if others else first
+def _rows_of(*tables: pl.DataFrame, first: int) -> pl.Series:
+    """Rows of the file from `first` on that values are from, of which a wide file has many in one row."""
+    some, *others = [table["batch_row"].unique() for table in tables if not table.is_empty()] or [_NO_ROWS]
+    rows = pl.concat([some, *others]).unique() if others else some
+    return rows.filter(rows >= first) if first else rows

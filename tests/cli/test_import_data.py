@@ -1,5 +1,6 @@
 """`import` of folders, archives and tables, as a person uses it."""
 
+import shutil
 import tomllib
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from cli.test_import_and_run import smartmaint
 from snapshot_files import femto_acceleration
 from typer.testing import CliRunner
 
+from jobs import importing
 from jobs.cli import app
 
 TABLE = "when;Oil [degF];state\r\n01.02.2026 10:00;212,0;on\r\n01.02.2026 10:10;32,0;off\r\n"
@@ -46,6 +48,27 @@ def test_a_folder_is_searched_packed_and_landed_once_and_says_what_it_left_out(l
     with zipfile.ZipFile(original) as archive:
         assert archive.namelist()[0] == "Bearing1_1/acc_00001.csv"
         assert archive.read("Bearing2_1/acc_00001.csv") == (lives / "Bearing2_1" / "acc_00001.csv").read_bytes()
+
+
+def test_two_files_that_say_the_same_of_themselves_are_told_and_nothing_is_imported(lives, tmp_path):
+    shutil.copytree(lives / "Bearing1_1", lives / "copy" / "Bearing1_1")
+    told = smartmaint(tmp_path / "home", "import", "femto", str(lives), status=1)["error"].replace("\n", "")
+    assert "are both Bearing1_1/acc_00001.csv of this data set" in told
+    assert list((tmp_path / "home" / "landing" / "femto").glob("*")) == []
+
+
+def test_a_life_stays_in_one_archive_however_many_files_it_has(lives, tmp_path, monkeypatch):
+    monkeypatch.setattr(importing, "PACKED_FILES", 1)
+    receipt = smartmaint(tmp_path / "home", "import", "femto", str(lives))
+    assert (receipt["files"], receipt["rows_landed"]) == (2, 3)
+    members = []
+    for original in (tmp_path / "home").glob("archive/femto/*/*/original.zip"):
+        with zipfile.ZipFile(original) as archive:
+            members.append(sorted(archive.namelist()))
+    assert sorted(members) == [
+        ["Bearing1_1/acc_00001.csv", "Bearing1_1/acc_00002.csv"],
+        ["Bearing2_1/acc_00001.csv"],
+    ]
 
 
 def test_a_folder_without_a_file_of_the_data_set_is_told_what_was_expected(lives, tmp_path):

@@ -12,10 +12,13 @@ import pytest
 from homes import START, telemetry
 from typer.testing import CliRunner
 
+from assets import landing
 from jobs.cli import app
 from jobs.lock import hold
 from jobs.runs import Runner
 from pipelines.contracts.vocabulary import TABLES
+from pipelines.importers import formats, text
+from pipelines.importers.parsed import FileError
 from resources.exchange import put_in_place
 from resources.home import Home
 from resources.inbox import Inbox
@@ -225,3 +228,22 @@ def test_one_folder_takes_the_place_of_another(tmp_path, monkeypatch, can_exchan
     shutil.rmtree(tmp_path / "place")
     put_in_place(tmp_path / "new", tmp_path / "place")
     assert {path.parent.name: path.read_text() for path in tmp_path.rglob("was")} == {"place": "place"}
+
+
+def test_a_file_that_cannot_be_read_to_its_end_any_more_is_carried_over_whole(tmp_path, monkeypatch):
+    home, read = tmp_path / "home", formats.read_file
+    lines = [f"pump-1,v,{START + timedelta(minutes=n):%FT%TZ},{n}" for n in range(600)]
+    (tmp_path / "a.csv").write_text("\n".join(["machine_id,sensor,recorded_at,value", *lines]) + "\n")
+    monkeypatch.setattr(text, "PIECE", 4096)
+    monkeypatch.setattr(landing, "BYTES_AT_ONCE", 4096)
+    smartmaint(home, "import", "readings", str(tmp_path / "a.csv"), "--source", "line")
+    before = tables(home)["readings"]
+
+    def stricter(path, declared):
+        yield next(read(path, declared))
+        raise FileError("wrong_value", "row 90: nobody minded when it landed")
+
+    monkeypatch.setattr(formats, "read_file", stricter)
+    document = smartmaint(home, "rebuild")
+    assert (document["files"], document["carried"], document["missing"]) == (0, 1, [])
+    assert tables(home)["readings"].height == before.height == 600

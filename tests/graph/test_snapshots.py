@@ -93,3 +93,14 @@ def test_a_machine_that_sent_snapshots_alone_is_in_the_register_table_with_what_
     assert after.drop("run_id").equals(before.drop("run_id"))  # too short for a velocity: nothing new to say
     assert rig.lake.read("machines").filter(machine_id="rig.Bearing1_1")["iso_class"].item() == "group2-rigid"
     assert rig.lake.read("machines")["machine_id"].sort().to_list() == ["rig.Bearing1_1", "rig.Bearing2_1"]
+
+
+def test_a_machine_that_sends_snapshots_alone_has_states_by_a_number_that_is_followed(rig):
+    with rig.home.machines.open("a") as register:
+        register.write(
+            '[[machines]]\nid = "rig.Bearing1_1"\nrunning = { sensor = "horizontal_g.rms", above = 100.0 }\n'
+        )
+    rig.send(*(member(*file) for file in FILES))
+    states = rig.lake.read("operating_states").select("machine_id", "state").sort("machine_id")
+    assert states.rows() == [("rig.Bearing1_1", "off"), ("rig.Bearing2_1", "unknown")]
+    assert set(rig.lake.read("window_features").filter(machine_id="rig.Bearing1_1")["state"]) == {"off"}

@@ -11,6 +11,7 @@ import pytest
 from assets import landing
 from assets.landing import land
 from pipelines.importers import text
+from pipelines.importers.kaggle_pump import COLUMNS as COLUMNS_OF_PUMP
 from pipelines.register import Source
 from resources.home import Home
 from resources.inbox import Inbox
@@ -106,3 +107,25 @@ def test_a_file_that_lands_in_many_pieces_gives_the_rows_of_one_that_lands_at_on
     monkeypatch.setattr(text, "PIECE", 512)
     monkeypatch.setattr(landing, "BYTES_AT_ONCE", 4096)
     assert landed(tmp_path / "home", DIALECTS[name](tmp_path / name)).equals(expected)
+
+
+def test_the_count_of_a_file_in_pieces_is_that_of_one_that_lands_at_once(tmp_path, monkeypatch):
+    """A run of a status begins in one piece and ends in another: its row is counted once."""
+    head = ",".join(COLUMNS_OF_PUMP)
+    rows = [
+        f"{n},2018-04-01 {n // 60:02}:{n % 60:02}:00,{','.join(['1.5'] * 52)},{'NORMAL' if n % 500 < 400 else 'BROKEN'}"
+        for n in range(1000)
+    ]
+    (tmp_path / "sensor.csv").write_text("\n".join([head, *rows]) + "\n")
+    counts = []
+    for name, size in (("one", 1 << 23), ("many", 4096)):
+        monkeypatch.setattr(text, "PIECE", size)
+        monkeypatch.setattr(landing, "BYTES_AT_ONCE", size)
+        home = Home(tmp_path / name)
+        home.prepare()
+        inbox, lake = Inbox(root=str(home.root)), Lake(root=str(home.lake))
+        put = inbox.put(tmp_path / "sensor.csv", source="pump")
+        source = Source("pump", "kaggle-pump")
+        counts.append(land([put], source=source, lake=lake, inbox=inbox, now=NOW, again=False).receipt)
+    assert counts[0] == counts[1]
+    assert (counts[1].rows_landed, counts[1].rows_empty, counts[1].labels_landed) == (1000, 0, 4)

@@ -162,3 +162,17 @@ def test_of_some_spans_only_what_lies_within_is_read(rig, whole):
     read = pl.concat(frames)
     assert read.select("machine_id", "recorded_at").unique().rows() == [(machine, at)]
     assert list(current_snapshots(rig.lake, source="rig", signal="sound", spans=None)) == []
+
+
+def test_what_is_not_asked_for_is_not_held_in_memory(rig):
+    """Another signal of the machine, and versions that were corrected, lie between."""
+    rig.land(rig.send(FILES))
+    rig.land(rig.send({"Bearing1_1/acc_00002.csv": 22}, "corrected.zip"))
+    other = rig.lake.read("snapshots").with_columns(signal=pl.lit("sound"), sensor=pl.lit("mono_fs")).head(4)
+    rig.lake.append("snapshots", other, source="rig", batches={"c" * 64: 1})
+    lake = rig.lake
+    keys = lake.read("snapshots", where=pl.col("signal") == "vibration", columns=["digest"]).height
+    before = lake.rows_read
+    read = sum(frame.height for frame in current_snapshots(lake, source="rig", signal="vibration", spans=None))
+    assert read == 2 * len(FILES)
+    assert lake.rows_read - before == keys + read
