@@ -150,11 +150,14 @@ def _fresh(
 
 def _land_together(files: Sequence[File], source: Source, lake: Lake, inbox: Inbox, landed: Landed) -> None:
     committed = redo_on_conflict(lambda: commit(files, source.name, lake))
+    refused = inbox.refused_batches(source=source.name)
     for file in files:
         done = committed[file.claim.batch_id]
         landed.days.update(done.landing.days)
         PROGRESS.get()(0, done.landing.receipt.rows_read)
         _finish(file, done.order, done.landing.receipt, done.landing.rejected, source, inbox, landed)
+        if done.landing.rejected.is_empty() and file.claim.batch_id in refused:
+            inbox.release(refused[file.claim.batch_id])
 
 
 def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: Landed) -> None:
@@ -187,6 +190,9 @@ def _land_pieces(file: File, source: Source, lake: Lake, inbox: Inbox, landed: L
         return
     assert order is not None
     _finish(file, order, receipt, pl.concat(rejected), source, inbox, landed)
+    refused = inbox.refused_batches(source=source.name)
+    if receipt.values_quarantined == 0 and file.claim.batch_id in refused:
+        inbox.release(refused[file.claim.batch_id])
 
 
 def _committed(file: File, source: Source, lake: Lake) -> Committed:
@@ -209,8 +215,6 @@ def _finish(
         reason = {**_row_reason(rejected), "counts": asdict(receipt)}
         _refuse(file.claim, reason, source, inbox, file.judged_at, landed, rejected)
     _archive(file, {**how_read(source), **order, "judged_at": file.judged_at}, inbox, landed)
-    if rejected.is_empty() and (held := inbox.refused_batches(source=source.name).get(file.claim.batch_id)):
-        inbox.release(held)
 
 
 def how_read(source: Source) -> dict[str, Any]:
