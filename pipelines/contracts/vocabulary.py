@@ -240,5 +240,5 @@ PHYSICAL = MappingProxyType(
     }
 )
 """What no sensor of that name can measure lies outside: by the ending of the name, the longest that fits. Generous, as
-only the impossible is refused: a shaft may turn backwards, a drive may feed back, and a gauge with an offset reads below
--1 bar (the pump of SKAB does). Temperatures in K are differences, as sensors that measure one land in degC."""
+only the impossible is refused: a shaft may turn backwards, a drive may feed back, and a gauge with an offset reads
+below -1 bar (the pump of SKAB does). Temperatures in K are differences, as sensors that measure one land in degC."""
