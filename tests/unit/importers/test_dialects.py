@@ -134,6 +134,14 @@ def test_a_file_whose_decimal_sign_cannot_be_told_is_refused(tmp_path, separator
     assert refusal.value.code == "mixed_decimals"
 
 
+@pytest.mark.parametrize("cells", [["1.5"] * 40 + ["2,5"] * 40, ["2,5"] * 40 + ["1.5"] * 40])
+def test_a_decimal_sign_that_changes_far_down_is_told(tmp_path, monkeypatch, cells):
+    monkeypatch.setattr(text, "PIECE", 1)  # a row each
+    rows = [HEAD, *(("p", "v", stamp(at), cell) for at, cell in enumerate(cells))]
+    with pytest.raises(FileError, match=r"numbers with a comma \(2,5\) and with a point \(1.5\)"):
+        read(write(tmp_path, "a.csv", rows, Dialect(separator=";")))
+
+
 def test_a_comma_behind_commas_is_no_decimal_sign(tmp_path):
     parsed = read(write(tmp_path, "a.csv", [HEAD, ("p", "v", stamp(0), "1,5")]))
     assert parsed.broken["found"].to_list() == ["1,5"]
@@ -185,7 +193,7 @@ def test_a_damaged_gzip_stream_is_refused_before_its_first_piece(tmp_path, monke
     pieces = read_file(harm(write(tmp_path, "a.csv", rows, Dialect(packed="gz"))), Source("plant"))
     with pytest.raises(FileError) as refusal:
         next(pieces)
-    assert refusal.value.code == "damaged_archive"
+    assert refusal.value.code == "damaged"
 
 
 @pytest.mark.parametrize(
