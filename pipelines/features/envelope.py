@@ -18,6 +18,9 @@ FEWEST_BINS = 32
 EDGE = 16
 """One part in so many is left out at either end, where the ends of a snapshot meet in the Fourier transform."""
 
+SILENCE = np.float32(1e-18)
+"""Of a band's share in the power of a snapshot: less is the rounding of the transform, and its square no number."""
+
 
 @dataclass(frozen=True)
 class Bands:
@@ -66,11 +69,12 @@ def most_impulsive(spectra: Spectra) -> Bands:
 
 
 def _kurtosis(envelope: NDArray[np.complex64]) -> NDArray[np.float64]:
-    """Of complex envelopes along the last axis; -inf where one is zero."""
+    """Of complex envelopes along the last axis; -inf where one is silent."""
     square = envelope.real**2
     square += envelope.imag**2
     second, fourth = square.mean(axis=-1), products(square, square) / square.shape[-1]
-    return np.where(second > 0, fourth / np.where(second > 0, second, 1.0) ** 2 - 2.0, -np.inf)
+    sounds = second > SILENCE
+    return np.where(sounds, fourth / np.where(sounds, second, 1.0) ** 2 - 2.0, -np.inf)
 
 
 def squared_envelope(

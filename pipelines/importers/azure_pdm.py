@@ -79,13 +79,14 @@ def _events(frame: pl.DataFrame, zone: str, column: str) -> Parsed:
 
 def _machines(frame: pl.DataFrame) -> Parsed:
     age, _ = numbers(frame["age"])
-    strange = age.is_null() | ~age.is_between(0, 25)
-    reasons = pl.select(pl.when(strange).then(pl.lit("age: expected years from 0 to 25"))).to_series()
-    events = frame.filter(~strange).with_columns(
-        occurred_at=pl.lit(AGES_AT).dt.cast_time_unit("us").dt.offset_by("-" + pl.col("age") + "y"),
+    strange = age.is_null() | ~age.is_between(0, 25) | (age != age.floor())
+    reasons = pl.select(pl.when(strange).then(pl.lit("age: expected whole years from 0 to 25"))).to_series()
+    whole = frame.with_columns(years=age.cast(pl.Int64, strict=False).cast(pl.String)).filter(~strange)
+    events = whole.with_columns(
+        occurred_at=pl.lit(AGES_AT).dt.cast_time_unit("us").dt.offset_by("-" + pl.col("years") + "y"),
         kind=pl.lit("commissioned"),
         event="model",
-        note="age " + pl.col("age") + " years at the beginning of the published data",
+        note="age " + pl.col("years") + " years at the beginning of the published data",
     )
     return _happened(events, broken_cells(frame, reasons, column="age"), frame.height)
 

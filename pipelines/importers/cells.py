@@ -8,6 +8,7 @@ import polars as pl
 from pipelines.importers.dialect import COMMA
 
 INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+DAY = "%Y-%m-%d"
 NO_TIME = "not a time"
 NO_NUMBER = "value: not a number"
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d{1,6})?(Z?)$")
@@ -17,7 +18,7 @@ def moments(times: pl.Series, *, zone: str, form: str | None = None) -> tuple[pl
     """Moments in UTC, and the reason where there is none; both are null where nothing was said.
 
     Args:
-        times: ISO 8601 text, or text of `form`, or timestamps with a zone or without.
+        times: ISO 8601 text, or text of `form`, or timestamps with a zone or without. A date is its midnight.
         zone: IANA name of the clock that wrote the times without a zone.
         form: How the times are written, as `strftime` has it; None: as ISO 8601.
 
@@ -108,6 +109,8 @@ def _moments(times: pl.Series, zone: str, form: str | None) -> tuple[pl.Series, 
 def _stated(times: pl.Series, form: str | None) -> tuple[pl.Series, pl.Series]:
     """Moments that name their zone, in UTC, and readings of a clock that do not; null where it is the other or none."""
     nothing = pl.repeat(None, len(times), dtype=pl.Datetime("us"), eager=True)
+    if times.dtype == pl.Date:
+        return nothing.dt.replace_time_zone("UTC"), times.cast(pl.Datetime("us"))
     if isinstance(times.dtype, pl.Datetime):
         read = times.dt.cast_time_unit("us")
         if times.dtype.time_zone is None:
@@ -121,6 +124,6 @@ def _stated(times: pl.Series, form: str | None) -> tuple[pl.Series, pl.Series]:
         return nothing.dt.replace_time_zone("UTC"), read
     iso = text.to_series().str.replace(r"[zZ]$", "+00:00").str.replace(r"^(\S+) ", "${1}T")
     aware = [iso.str.to_datetime(f + "%:z", time_unit="us", strict=False) for f in INSTANTS]
-    naive = [iso.str.to_datetime(f, time_unit="us", strict=False) for f in INSTANTS]
+    naive = [iso.str.to_datetime(f, time_unit="us", strict=False) for f in (*INSTANTS, DAY)]
     both = pl.select(aware=pl.coalesce(aware).dt.convert_time_zone("UTC"), naive=pl.coalesce(naive))
     return both["aware"], both["naive"]

@@ -29,11 +29,12 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Minute 0: the data set gives no time of measurement, so file 105 is minute 105."""
 RATE_HZ, FAST_HZ = 12_000.0, 48_000.0
 FAST = re.compile(r"48k", re.IGNORECASE)
+NUMBERED = re.compile(r"(^|[/_])(?P<number>\d{1,4})\.mat$", re.ASCII | re.IGNORECASE)
 NAMED = re.compile(r"(^|/)(?P<part>IR|OR|B)(?P<mils>\d{3})(@(?P<hour>3|6|12))?(_\d+)?\.mat$", re.IGNORECASE)
 NORMAL = re.compile(r"(^|/)normal([^a-z]|$)", re.IGNORECASE)
 PARTS = {"IR": "inner_race", "OR": "outer_race", "B": "ball"}
 NORMAL_NUMBERS = range(97, 101)
-BY_NUMBER = {
+SLOW_DRIVE_END = {
     range(105, 109): "IR007",
     range(118, 122): "B007",
     range(130, 134): "OR007@6",
@@ -51,15 +52,37 @@ BY_NUMBER = {
     range(3005, 3009): "B028",
 }
 """Faults of the 12 kHz drive-end files by the publisher's file number."""
+FAST_DRIVE_END = {
+    range(109, 113): "IR007",
+    range(122, 126): "B007",
+    range(135, 139): "OR007@6",
+    range(148, 152): "OR007@3",
+    range(161, 165): "OR007@12",
+    range(173, 178): "IR014",  # the variables of file 174 are called X173
+    range(189, 193): "B014",
+    range(201, 205): "OR014@6",
+    range(213, 218): "IR021",
+    range(226, 230): "B021",
+    range(238, 242): "OR021@6",
+    range(250, 254): "OR021@3",
+    range(262, 266): "OR021@12",
+}
+"""The same of the 48 kHz drive-end files."""
+FAN_END_NUMBERS = range(270, 319)
+"""Files of faults at the fan end, all at 12 kHz."""
 
 
 def read_cwru(path: Path, declared: Source) -> Iterator[Parsed]:
     """Read recordings of up to three accelerometers in g; the publisher's number inside the file is the machine.
 
-    Machines are `<source>.105` and so on; time is `EPOCH` and as many minutes. The rate is 12 kHz, or 48 kHz where a
-    folder or the file says 48k. The publisher states 12 kHz for the normal baselines too, many take them for 48: they
-    land at 12 kHz with quality `uncertain`. Fault and size go to the labels, told by the file's name
-    (`OR007@6_0.mat`) or the publisher's number.
+    Machines are `<source>.105` and so on; time is `EPOCH` and as many minutes. The publisher's number tells the rate,
+    12 or 48 kHz. Where it does not, it is 48 kHz where a folder or the file says 48k, else 12 kHz with quality
+    `uncertain`; so are the normal baselines, for which the publisher states 12 kHz and many take 48. Fault and size go
+    to the labels, told by the file's name (`OR007@6_0.mat`) or the publisher's number.
+
+    Some files hold a second recording, left over from the file before: 99.mat holds 098 too, without its speed. Of a
+    file whose name gives the number, only that one lands; of any other the last one, and those whose speed is there.
+    What is left out stands in the file of its own number.
 
     Raises:
         FileError: As `read_members`.
@@ -68,7 +91,7 @@ def read_cwru(path: Path, declared: Source) -> Iterator[Parsed]:
     def read(_: Match[str], member: Member) -> Content:
         recordings = _recordings(read_mat(member.contents(MOST_FILE)))
         snapshots, labels = [], []
-        for number, variables in recordings.items():
+        for number, variables in _own(recordings, member.name).items():
             taken, known = _content(declared.name, member.name, number, variables)
             snapshots += taken
             labels += known
@@ -94,10 +117,19 @@ def _recordings(arrays: Variables) -> dict[int, Variables]:
     return found
 
 
+def _own(recordings: dict[int, Variables], name: str) -> dict[int, Variables]:
+    """Recordings that belong to a file: one from another would correct what its own file says of its speed."""
+    named = NUMBERED.search(name)
+    if named and (number := int(named["number"])) in recordings:
+        return {number: recordings[number]}
+    last = max(recordings)
+    return {number: found for number, found in recordings.items() if number == last or "RPM" in found}
+
+
 def _content(source: str, name: str, number: int, variables: Variables) -> tuple[list[Snapshot], list[Label]]:
     machine, at = f"{source}.{number:03d}", EPOCH + timedelta(minutes=number)
     is_normal = number in NORMAL_NUMBERS or (NORMAL.search(name) is not None and NAMED.search(name) is None)
-    rate = FAST_HZ if FAST.search(name) else RATE_HZ
+    rate, quality = _rate(name, number)
     speed = float(variables["RPM"][0]) if "RPM" in variables else None
     snapshots = [
         Snapshot(
@@ -109,7 +141,7 @@ def _content(source: str, name: str, number: int, variables: Variables) -> tuple
             samples=variables[what].astype(np.float64),
             speed_rpm=speed,
             bearing=bearing,
-            quality="uncertain" if is_normal and rate == RATE_HZ else "good",
+            quality=quality,
         )
         for what, (sensor, bearing) in CHANNELS.items()
         if what in variables
@@ -119,9 +151,19 @@ def _content(source: str, name: str, number: int, variables: Variables) -> tuple
     return snapshots, [Label(machine, "fault", fault, at, ended)] if fault else []
 
 
+def _rate(name: str, number: int) -> tuple[float, str]:
+    """Samples per second and how far they can be trusted."""
+    if any(number in numbers for numbers in FAST_DRIVE_END):
+        return FAST_HZ, "good"
+    if number in FAN_END_NUMBERS or any(number in numbers for numbers in SLOW_DRIVE_END):
+        return RATE_HZ, "good"
+    return (FAST_HZ, "good") if FAST.search(name) else (RATE_HZ, "uncertain")
+
+
 def _fault(name: str, number: int) -> str | None:
     """Part, size in inches and place of the fault, such as `outer_race_0.007in_6h`; None where nothing tells it."""
-    known = next((word for numbers, word in BY_NUMBER.items() if number in numbers), "")
+    faults = (SLOW_DRIVE_END | FAST_DRIVE_END).items()
+    known = next((word for numbers, word in faults if number in numbers), "")
     match = NAMED.search(name) or NAMED.search(f"{known}.mat")
     if match is None:
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from re import Match
+from typing import NamedTuple
 
 import polars as pl
 
@@ -32,20 +33,28 @@ STALE = timedelta(minutes=1)
 """A clock that falls behind the files before it by more than this stands still."""
 
 
+class Run(NamedTuple):
+    """What the files of a run that were read so far say: the latest beginning, and the clock of the last one."""
+
+    began: timedelta
+    clock: timedelta
+
+
 def read_femto(path: Path, declared: Source) -> Iterator[Parsed]:
     """Read acceleration files as snapshots and temperature files as readings of `temperature_c`.
 
     A file's time is its own clock, on the day that its number gives: the life began the number of steps before
     (10 s a file, 1 min a temperature file), between 03:00 of `EPOCH` and 03:00 of the day after. So it depends on the
-    file alone, and a part of a life gets the times of the whole. Only a clock that has fallen behind the files before
-    it is not believed: then the number counts on from them, and the quality is `uncertain`.
+    file alone, and a part of a life gets the times of the whole. Only a clock that repeats that of the file before, or
+    has fallen more than `STALE` behind those before it, is not believed: then the number counts on from them, and the
+    quality is `uncertain`.
 
     Machines are `<source>.Bearing1_1` and so on, sensors `horizontal_g` and `vertical_g`.
 
     Raises:
         FileError: As `read_members`.
     """
-    began: dict[str, timedelta] = {}
+    runs: dict[str, Run] = {}
 
     def read(match: Match[str], member: Member) -> Content:
         kind, bearing = match["kind"], match["bearing"]
@@ -54,12 +63,12 @@ def read_femto(path: Path, declared: Source) -> Iterator[Parsed]:
         run = member.name[: match.start("number")]
         if kind == "acc":
             frame = read_samples(data, separator=separator, columns=6, rows=ROWS)
-            at, quality = _moment(_clock(frame, 1e-6), match, run, began)
+            at, quality = _moment(_clock(frame, 1e-6), match, run, runs)
             return _snapshots(frame, f"{declared.name}.Bearing{bearing}", at, quality, SPEEDS_RPM[bearing[0]])
         frame = read_samples(data, separator=separator, columns=5, rows=None)
         if frame.height > TEMPERATURES:
             raise FileError("wrong_rows", f"expected at most {TEMPERATURES} rows, found {frame.height}")
-        at, quality = _moment(_clock(frame, 0.1), match, run, began)
+        at, quality = _moment(_clock(frame, 0.1), match, run, runs)
         return _temperatures(frame, f"{declared.name}.Bearing{bearing}", at, quality)
 
     return read_members(path, LAYOUT, read)
@@ -77,16 +86,17 @@ def _clock(frame: pl.DataFrame, fraction_s: float) -> timedelta:
     return clock + timedelta(microseconds=round(fraction * fraction_s * 1e6))
 
 
-def _moment(clock: timedelta, match: Match[str], run: str, began: dict[str, timedelta]) -> tuple[datetime, str]:
-    """Moment of a file and how far it can be trusted; `began` holds when each run began by its last trusted file."""
+def _moment(clock: timedelta, match: Match[str], run: str, runs: dict[str, Run]) -> tuple[datetime, str]:
+    """Moment of a file and how far it can be trusted; `runs` holds what the files before it say."""
     number = int(match["number"])
     if number < 1:
         raise FileError("wrong_name", "file numbers start at 1")
     age = (number - 1) * EVERY[match["kind"]]
     start = (clock - age - NIGHT) % DAY + NIGHT
-    if run in began and (started := began[run]) - start > STALE:
-        return EPOCH + started + age, "uncertain"
-    began[run] = start
+    before = runs.get(run, Run(start, -DAY))
+    runs[run] = Run(max(start, before.began), clock)
+    if clock == before.clock or before.began - start > STALE:
+        return EPOCH + before.began + age, "uncertain"
     return EPOCH + start + age, "good"
 
 

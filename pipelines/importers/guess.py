@@ -18,12 +18,15 @@ from pipelines.importers.containers import members
 from pipelines.importers.dialect import COMMA, SEPARATORS, Dialect, cells_of
 from pipelines.importers.parquet import read_parquet
 from pipelines.importers.parsed import FileError
+from pipelines.importers.table import FALSE, TRUE
 from pipelines.importers.text import first_line, first_rows
 from pipelines.importers.units import UnitError, conversion
 
 ROWS = 1000
 FEW = 20
 """So many different words in a column are the names of conditions or sensors; more are notes or identities."""
+MANY = 10
+"""So many rows that go 1, 2, 3 are counted, not measured."""
 MACHINE = re.compile(r"machine|asset|device|equipment|unit_?(id|no|nr)?$|pump|motor|bearing_?id", re.IGNORECASE)
 TAG = re.compile(r"^(sensor|tag|signal|channel|variable|parameter|metric)(_?(id|name))?$", re.IGNORECASE)
 VALUE = re.compile(r"^(value|reading|measurement|val)$", re.IGNORECASE)
@@ -67,7 +70,7 @@ def draft(path: Path) -> str:
         *_ignore_lines(reasons),
         *(_long_lines(tag, value, unit) if tag and value else ()),
         *_sensor_lines([name for name in others.columns if name not in reasons]),
-        *_label_lines(known),
+        *_label_lines(cells.select(known)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -106,8 +109,8 @@ def _first(path: Path) -> pl.DataFrame:
 
 
 def _time(cells: pl.Series) -> _Time | None:
-    if isinstance(cells.dtype, pl.Datetime):
-        return _Time(cells.name, "", cells.dtype.time_zone is not None)
+    if isinstance(cells.dtype, pl.Datetime | pl.Date):
+        return _Time(cells.name, "", getattr(cells.dtype, "time_zone", None) is not None)
     said = cells.drop_nulls()
     if cells.dtype != pl.String or said.is_empty():
         return None
@@ -188,12 +191,20 @@ def _sensor_lines(sensors: Sequence[str]) -> Iterator[str]:
         yield f"{_quoted(column)} = {{ sensor = {_quoted(name)}{said} }}  # {why}"
 
 
-def _label_lines(known: Sequence[str]) -> Iterator[str]:
-    if known:
+def _label_lines(known: pl.DataFrame) -> Iterator[str]:
+    if known.columns:
         yield "# Known truth goes to the labels, which nothing that scores may read. kind: status, fault or failure."
         yield "[labels]"
+    has_status = False
     for column in known:
-        yield f'{_quoted(column)} = {{ kind = "status", as = "runs" }}  # one label for each run of equal cells'
+        name = _plain(column.name)
+        if column.drop_nulls().cast(pl.String).str.to_lowercase().is_in(TRUE + FALSE).all():
+            said, why = f'kind = "fault", as = "flags", label = {_quoted(name)}', "one label for each run of true cells"
+        else:
+            kind = f"{name}_status" if has_status else "status"
+            has_status = True
+            said, why = f'kind = {_quoted(kind)}, as = "runs"', "one label for each run of equal cells"
+        yield f"{_quoted(column.name)} = {{ {said} }}  # {why}"
 
 
 def _named(column: str) -> tuple[str, str | None, str]:
@@ -226,8 +237,9 @@ def _is_numeric(cells: pl.Series) -> bool:
 
 
 def _counts_rows(cells: pl.Series) -> bool:
+    """Whether a column numbers its rows, from 0 or 1, for so many that no sensor does it by chance."""
     number = cells.cast(pl.Float64, strict=False)
-    return len(number) > 1 and number.null_count() == 0 and bool((number.diff().drop_nulls() == 1).all())
+    return len(number) >= MANY and number[0] in (0, 1) and bool((number.diff().drop_nulls() == 1).all())
 
 
 def _quoted(text: str) -> str:

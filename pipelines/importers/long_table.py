@@ -115,7 +115,7 @@ def _refuse_type(path: Path, name: str, dtype: pl.DataType) -> None:
     if name == "value":
         fits, expected = dtype.is_numeric(), "a number"
     elif name in TIMES:
-        fits, expected = isinstance(dtype, pl.Null | pl.Datetime), "a timestamp"
+        fits, expected = isinstance(dtype, pl.Null | pl.Datetime | pl.Date), "a timestamp or a date"
     else:
         fits = isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Null) or dtype.is_integer()
         expected = "text"

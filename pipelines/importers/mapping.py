@@ -8,6 +8,7 @@ from collections.abc import Mapping as Table
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -74,12 +75,20 @@ class Long:
 
 @dataclass(frozen=True)
 class Known:
-    """A column of known truth: `form` is runs (of equal cells), points (each row) or spans (until another column)."""
+    """A column of known truth.
+
+    Attributes:
+        column, kind: Its name, and what is known.
+        form: runs (of equal cells), flags (runs of what is true), points (each row) or spans (until another column).
+        until: Column of their end, of spans.
+        label: While a flag is true; nothing is known while it is false. None: the cells are the labels.
+    """
 
     column: str
     kind: str
     form: str = "runs"
     until: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ def parse_mapping(table: Table[str, Any]) -> Mapping:
         decimal=decimal,
     )
     _refuse_double(mapping)
+    _refuse_same_labels(mapping.labels)
     return mapping
 
 
@@ -216,16 +226,33 @@ def _sensor(column: str, said: Any) -> Sensor:
 
 def _label(column: str, said: Any) -> Known:
     where = f"labels.{column}"
-    _known(said, {"kind", "as", "until"}, where)
+    _known(said, {"kind", "as", "until", "label"}, where)
     kind, form, until = said.get("kind"), said.get("as", "spans" if "until" in said else "runs"), said.get("until")
     if not isinstance(kind, str) or not re.fullmatch(NAME, kind):
         raise MappingError(f'{where}: kind is {kind!r}; expected such as "status", "fault" or "failure"')
-    if form not in ("runs", "points", "spans") or (form == "spans") != ("until" in said):
+    if form not in ("runs", "flags", "points", "spans") or (form == "spans") != ("until" in said):
         raise MappingError(
-            f'{where}: as is {form!r}; expected "runs" (equal cells in a row are one), "points" (each row is one) or '
-            '"spans" with until = the column of their end'
+            f'{where}: as is {form!r}; expected "runs" (equal cells in a row are one), "flags" (0 and 1: the true ones '
+            'in a row are one), "points" (each row is one) or "spans" with until = the column of their end'
         )
-    return Known(column, kind, form, None if until is None else _text(until, f"{where}.until"))
+    if form != "flags" and "label" in said:
+        raise MappingError(f'{where}: label goes with as = "flags"; of any other the cells are the labels')
+    label = said.get("label", column) if form == "flags" else None
+    if label is not None and not (isinstance(label, str) and re.fullmatch(NAME, label)):
+        raise MappingError(f'{where}: label is {label!r}; expected a name that matches {NAME}: label = "..."')
+    return Known(column, kind, form, None if until is None else _text(until, f"{where}.until"), label)
+
+
+def _refuse_same_labels(labels: Sequence[Known]) -> None:
+    """Two columns whose labels would have the same key: only one of them would be kept."""
+    for first, second in combinations(labels, 2):
+        if first.kind != second.kind:
+            continue
+        told = f"labels: {first.column!r} and {second.column!r} are both of kind {first.kind!r}"
+        if first.label is None or second.label is None:
+            raise MappingError(f'{told}; give each a kind of its own, or say as = "flags" where both hold 0 and 1')
+        if first.label == second.label:
+            raise MappingError(f"{told} and have the label {first.label!r}; give each its own")
 
 
 def _refuse_double(mapping: Mapping) -> None:

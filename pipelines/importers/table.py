@@ -17,6 +17,8 @@ from pipelines.importers.units import SAME, Conversion, UnitError, conversion
 from pipelines.importers.wide import long_readings
 from pipelines.register import Source
 
+TRUE, FALSE = ("1", "1.0", "true"), ("0", "0.0", "false")
+
 
 class _Table(NamedTuple):
     """What is the same for every piece of a file."""
@@ -46,7 +48,7 @@ def read_table(path: Path, declared: Source) -> Iterator[Parsed]:
     zone = mapping.clock.zone or declared.zone
 
     def table(decimal: str) -> _Table:
-        runs = {known.column: Runs(known.kind) for known in mapping.labels if known.form == "runs"}
+        runs = {known.column: Runs(known.kind) for known in mapping.labels if known.form in ("runs", "flags")}
         return _Table(mapping, declared.name, zone, mapping.decimal or decimal, runs)
 
     def parse(_: str, dialect: Dialect, frames: Iterator[pl.DataFrame]) -> Iterator[Parsed]:
@@ -80,7 +82,9 @@ def _numeric(mapping: Mapping) -> Sequence[str]:
 
 def _as_read(frame: pl.DataFrame) -> pl.DataFrame:
     """Cells of Parquet: numbers and times as they are typed, all else as text."""
-    is_kept = [name for name, kind in frame.schema.items() if kind.is_numeric() or isinstance(kind, pl.Datetime)]
+    is_kept = [
+        name for name, kind in frame.schema.items() if kind.is_numeric() or isinstance(kind, pl.Datetime | pl.Date)
+    ]
     return frame.with_columns(pl.all().exclude(is_kept).cast(pl.String))
 
 
@@ -162,9 +166,9 @@ def _meant(mapping: Mapping, tag: object, unit: object) -> tuple[str | None, Con
 
 
 def _values(cells: pl.DataFrame, column: str, decimal: str) -> tuple[pl.Series, pl.DataFrame]:
-    if cells[column].dtype != pl.String:
+    if cells[column].dtype.is_numeric():
         return cells[column].cast(pl.Float64), no_broken()
-    value, reasons = numbers(cells[column], decimal=decimal)
+    value, reasons = numbers(cells[column].cast(pl.String), decimal=decimal)
     return value, broken_cells(cells, reasons, column=column)
 
 
@@ -190,6 +194,10 @@ def _machine_ids(machines: Machines, source: str, order: pl.Series) -> pl.Expr:
 
 
 def _labels(table: _Table, known: Known, cells: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if known.form == "flags":
+        label, reasons = _flags(cells[known.column], known.label)
+        mistakes = broken_cells(cells, f"{known.column}: " + reasons, column=known.column)
+        return table.runs[known.column].ended_by(rows.with_columns(label=label)), mistakes
     frame = rows.with_columns(label=cells[known.column].cast(pl.String))
     if known.form == "runs":
         return table.runs[known.column].ended_by(frame), no_broken()
@@ -201,3 +209,13 @@ def _labels(table: _Table, known: Known, cells: pl.DataFrame, rows: pl.DataFrame
     # an end that cannot be read is not the same as none
     kept = labels.select(KNOWN.names()).join(broken, on="batch_row", how="anti", maintain_order="left")
     return kept, broken
+
+
+def _flags(cells: pl.Series, label: str | None) -> tuple[pl.Series, pl.Series]:
+    """The label where a flag is true, and the reason where it is neither true nor false."""
+    said = pl.lit(cells.cast(pl.String)).str.strip_chars().str.to_lowercase()
+    read = pl.select(
+        label=pl.when(said.is_in(TRUE)).then(pl.lit(label)),
+        reason=pl.when(~said.is_in(TRUE + FALSE)).then(pl.lit("expected 0 or 1, false or true")),
+    )
+    return read["label"], read["reason"]

@@ -110,9 +110,9 @@ def _refused(name: str, error: FileError, row: int) -> Parsed:
 def _checked(member: Member, text: TextFormat, size: int) -> Dialect:
     """The dialect of a file whose structure holds from its first to its last byte."""
     dialect = text.dialect(member.name, first_line(member))
-    sign = DecimalSign(member.name, dialect.separator)
     row = 0
     last = b""
+    holds_commas = False
     with member.open() as stream:
         pieces = _pieces(stream, member.name, dialect, size)
         for data in pieces:
@@ -122,13 +122,9 @@ def _checked(member: Member, text: TextFormat, size: int) -> Dialect:
             if shape.misfit is not None:
                 is_last = shape.is_last and next(pieces, None) is None
                 raise _ragged(member.name, row + shape.misfit, shape.cells, dialect, is_last=is_last)
-            may_hold_commas = dialect.separator not in (",", BLANKS) and b"," in data
-            if may_hold_commas or text.examine is not None:
-                frame = _cells(data, dialect, member.name, row)
-                if may_hold_commas:
-                    sign.see(frame, text.numeric(dialect))
-                if text.examine is not None:
-                    text.examine(member.name, frame)
+            if text.examine is not None:
+                text.examine(member.name, _cells(data, dialect, member.name, row))
+            holds_commas = holds_commas or b"," in data
             row += shape.rows
             last = data[-1:]
     if last not in (b"", b"\n") and not dialect.ends_plainly:
@@ -137,7 +133,17 @@ def _checked(member: Member, text: TextFormat, size: int) -> Dialect:
             f"{member.name}: the last line has no line end, so its last value may be cut. Send the whole file again, "
             "or end it with a line end",
         )
-    return replace(dialect, decimal=sign.sign)
+    if dialect.separator in (",", BLANKS) or not holds_commas:
+        return dialect
+    return replace(dialect, decimal=_decimal_sign(member, text.numeric(dialect), dialect, size))
+
+
+def _decimal_sign(member: Member, numeric: Sequence[str], dialect: Dialect, size: int) -> str:
+    """Found out from the whole file: a comma far down makes the points above it doubtful."""
+    sign = DecimalSign(member.name, dialect.separator)
+    for frame in _frames(member, dialect, 0, size):
+        sign.see(frame, numeric)
+    return sign.sign
 
 
 def _ragged(name: str, row: int, cells: int, dialect: Dialect, *, is_last: bool) -> FileError:

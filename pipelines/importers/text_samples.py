@@ -16,7 +16,8 @@ def read_samples(
         columns: Numbers in a row.
         rows: Rows that must be there; None: one or more.
         header: First line that must be there; None: the first line is data.
-        ends: The last line must have its line end, because a cut in its last number would not show.
+        ends: The last line must have its line end; else it may lack it where a cut in its last number would show:
+            where that has as many decimals as any other of its column.
     Raises:
         FileError: Another header, other counts, a cell that is no number, or cut in its last line.
 
@@ -33,8 +34,8 @@ def read_samples(
     if found != columns:
         told = f"expected {columns} columns separated by {separator!r}, found {found} in {first[:80]!r}"
         raise FileError("wrong_columns", told)
-    if ends and not data.endswith(b"\n"):
-        raise FileError("cut_short", "the last line has no line end, so its last value may be cut. Send the file again")
+    if not data.endswith(b"\n"):
+        _refuse_cut(data.decode("utf-8", "replace"), separator, ends=ends)
     frame = _read(data.rstrip(b"\r\n"), separator, columns, header is not None)
     if rows is not None and frame.height != rows:
         raise FileError("wrong_rows", f"expected {rows} rows, found {frame.height}")
@@ -43,6 +44,23 @@ def read_samples(
         row = frame.select(pl.any_horizontal(pl.all().is_null()).arg_true().first()).item()
         raise FileError("wrong_value", f"row {row}: {nulls} cells are empty or missing; expected {columns} numbers")
     return frame
+
+
+def _refuse_cut(text: str, separator: str, *, ends: bool) -> None:
+    told = "the last line has no line end"
+    if ends:
+        raise FileError("cut_short", f"{told}, so its last value may be cut. Send the file again")
+    *others, last = (line.rpartition(separator)[2].rstrip("\r") for line in text.splitlines())
+    most = max(map(_decimals, others), default=0)
+    if _decimals(last) < max(most, 1):
+        told += f", and its last number, {last[:80]}, has fewer decimals than {most} of others: it may be cut"
+        raise FileError("cut_short", f"{told}. Send the file again, or end it with a line end")
+
+
+def _decimals(number: str) -> int:
+    """Digits behind the point; none with an exponent, which could be cut as well."""
+    digits = number.strip().partition(".")[2]
+    return len(digits) if digits.isdigit() else 0
 
 
 def _read(data: bytes, separator: str, columns: int, has_header: bool) -> pl.DataFrame:

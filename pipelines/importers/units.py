@@ -17,19 +17,28 @@ ALIASES = {
     "1/s": "hertz",
     "U/min": "rpm",
     "rev/min": "rpm",
+    "RPM": "rpm",
     "%": "percent",
     "l/min": "liter / minute",
     "L/min": "liter / minute",
+    "gpm": "gallon / minute",  # of the US
     "m3/h": "meter ** 3 / hour",
     "m³/h": "meter ** 3 / hour",
     "Nm": "newton * meter",
     "N.m": "newton * meter",
     "mm/s2": "millimeter / second ** 2",
     "m/s2": "meter / second ** 2",
-    "psia": "psi",
+    "psia": "psi",  # above vacuum or, the next, above the air: that belongs to the sensor, the unit is the same
+    "psig": "psi",
+    "bara": "bar",
+    "barg": "bar",
+    "C": "degC",  # pint's coulomb and farad: no sensor is in either
+    "F": "degF",
     "°R": "degR",
 }
 """What plants write, and what pint calls it where that is something else."""
+DIFFERENCES = {"degC": "delta_degC", "degF": "delta_degF"}
+"""Units of a difference by those that count from a zero of their own."""
 
 
 class UnitError(StatedError):
@@ -99,12 +108,27 @@ def _between(unit: str, target: str, sensor: str) -> Callable[[Fraction], Fracti
     try:
         source, wanted = (registry.parse_units(ALIASES.get(name, name)) for name in (unit, target))
     except (pint.errors.PintError, AttributeError, ValueError, TypeError) as error:
-        told = f"unit {unit!r} is not known; write it as pint does, such as degF"
+        names = sorted({*ALIASES, *UNITS.values()})
+        told = f"unit {unit!r} is not known; known are {', '.join(names)} and pint's names, such as kPa or delta_degF"
         raise UnitError(f"sensor {sensor!r}: {told}") from error
     if source.dimensionality != wanted.dimensionality:
-        hint = f"; did you mean deg{unit}?" if unit in ("C", "F", "R") else ""
+        hint = "; did you mean degR?" if unit == "R" else ""
         raise UnitError(f"sensor {sensor!r} is in {target}, and {unit!r} cannot be converted to that{hint}")
+    _refuse_other_zero(unit, source, target, sensor)
     return lambda value: Fraction(registry.Quantity(value, source).to(wanted).magnitude)
+
+
+def _refuse_other_zero(unit: str, source: Any, target: str, sensor: str) -> None:
+    """A difference is no temperature: 10 degC more are 10 K more, but 10 degC are 283.15 K."""
+    for absolute, difference in DIFFERENCES.items():
+        if target == "K" and source == _registry().parse_units(absolute):
+            told = f"is a difference in K, and {unit!r} counts from a zero of its own; write K or {difference}"
+            raise UnitError(f"sensor {sensor!r} {told}")
+        if target in DIFFERENCES and source == _registry().parse_units(difference):
+            told = (
+                f"is a temperature in {target}, and {unit!r} is a difference; write {absolute}, or end its name in _k"
+            )
+            raise UnitError(f"sensor {sensor!r} {told}")
 
 
 @cache

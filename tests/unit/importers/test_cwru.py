@@ -54,6 +54,8 @@ def test_three_accelerometers_land_in_doubles_with_their_bearings(tmp_path):
         ("105.mat", "105", "inner_race_0.007in"),
         ("3001.mat", "3001", "inner_race_0.028in"),
         ("146.mat", "146", "outer_race_0.007in_3h"),
+        ("109.mat", "109", "inner_race_0.007in"),
+        ("265.mat", "265", "outer_race_0.021in_12h"),
         ("x.mat", "500", None),
     ],
 )
@@ -70,9 +72,17 @@ def test_the_name_or_the_number_tells_the_fault(name, number, fault, tmp_path):
         ("48k_DE/IR007_0.mat", "109", 48_000, "good"),
         ("Normal/Normal_0.mat", "097", 12_000, "uncertain"),
         ("48k_DE/Normal_0.mat", "097", 48_000, "good"),
+        ("109.mat", "109", 48_000, "good"),
+        ("IR014_0.mat", "173", 48_000, "good"),
+        ("253.mat", "253", 48_000, "good"),
+        ("12k_and_48k/105.mat", "105", 12_000, "good"),
+        ("278.mat", "278", 12_000, "good"),
+        ("3001.mat", "3001", 12_000, "good"),
+        ("500.mat", "500", 12_000, "uncertain"),
+        ("48k/500.mat", "500", 48_000, "good"),
     ],
 )
-def test_the_rate_is_12_khz_unless_the_path_says_48_and_doubted_of_the_normal_ones(
+def test_the_number_tells_the_rate_else_the_path_and_what_neither_tells_is_doubted(
     name, number, rate, quality, tmp_path
 ):
     taken = read(packed(tmp_path / "a.zip", {name: recording(number)})).snapshots
@@ -80,10 +90,23 @@ def test_the_rate_is_12_khz_unless_the_path_says_48_and_doubted_of_the_normal_on
     assert taken["quality"].unique().to_list() == [quality]
 
 
-def test_a_file_of_two_recordings_gives_two_machines_and_a_missing_speed_is_null(tmp_path):
-    both = mat([("X098_DE_time", WAVE), ("X099_DE_time", WAVE), ("X098RPM", np.array([1_772.0]))])
-    taken = read(packed(tmp_path / "a.zip", {"99.mat": both})).snapshots
-    assert taken.select("machine_id", "speed_rpm").rows() == [("cwru.098", 1_772.0), ("cwru.099", None)]
+@pytest.mark.parametrize(
+    ("name", "speeds", "expected"),
+    [
+        ("99.mat", {"098": 1_772.0}, [("cwru.099", None)]),
+        ("normal_2_99.mat", {}, [("cwru.099", None)]),
+        ("Normal_2.mat", {"098": 1_772.0}, [("cwru.098", 1_772.0), ("cwru.099", None)]),
+        ("Normal_2.mat", {}, [("cwru.099", None)]),
+        ("Normal_2.mat", {"099": 1_750.0}, [("cwru.099", 1_750.0)]),
+        ("98.mat", {"098": 1_772.0}, [("cwru.098", 1_772.0)]),
+    ],
+)
+def test_a_recording_left_over_from_another_file_does_not_land_without_its_speed(name, speeds, expected, tmp_path):
+    """The published 99.mat holds 098 too: without a speed it would correct the 98.mat that landed before."""
+    rpm = [(f"X{number}RPM", np.array([speed])) for number, speed in speeds.items()]
+    both = mat([("X098_DE_time", WAVE), ("X099_DE_time", WAVE), *rpm])
+    taken = read(packed(tmp_path / "a.zip", {name: both})).snapshots
+    assert taken.select("machine_id", "speed_rpm").rows() == expected
 
 
 @pytest.mark.parametrize(

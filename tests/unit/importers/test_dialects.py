@@ -84,6 +84,7 @@ TIMES = [
     "2026-01-05T06:00:00.25Z",
     "2026-01-05T06:00",
     "2026-01-05T06:00:00+01:00",
+    "2026-01-05",
 ]
 
 
@@ -132,6 +133,14 @@ def test_a_file_whose_decimal_sign_cannot_be_told_is_refused(tmp_path, separator
     with pytest.raises(FileError, match=message) as refusal:
         read(write(tmp_path, "a.csv", rows, Dialect(separator=separator)))
     assert refusal.value.code == "mixed_decimals"
+
+
+@pytest.mark.parametrize("cells", [["1.5"] * 40 + ["2,5"] * 40, ["2,5"] * 40 + ["1.5"] * 40])
+def test_a_decimal_sign_that_changes_far_down_is_told(tmp_path, monkeypatch, cells):
+    monkeypatch.setattr(text, "PIECE", 1)  # a row each
+    rows = [HEAD, *(("p", "v", stamp(at), cell) for at, cell in enumerate(cells))]
+    with pytest.raises(FileError, match=r"numbers with a comma \(2,5\) and with a point \(1.5\)"):
+        read(write(tmp_path, "a.csv", rows, Dialect(separator=";")))
 
 
 def test_a_comma_behind_commas_is_no_decimal_sign(tmp_path):
@@ -185,7 +194,7 @@ def test_a_damaged_gzip_stream_is_refused_before_its_first_piece(tmp_path, monke
     pieces = read_file(harm(write(tmp_path, "a.csv", rows, Dialect(packed="gz"))), Source("plant"))
     with pytest.raises(FileError) as refusal:
         next(pieces)
-    assert refusal.value.code == "damaged_archive"
+    assert refusal.value.code == "damaged"
 
 
 @pytest.mark.parametrize(

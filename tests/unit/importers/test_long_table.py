@@ -306,7 +306,7 @@ def test_parquet_types_that_hold_the_same_are_taken(read_parquet, cells):
         (CELLS | {"machine_id": [["pump-1"]]}, r"machine_id is List\(String\); expected text"),
         (CELLS | {"sensor": [b"\xff"]}, "sensor is Binary; expected text"),
         (CELLS | {"quality": [["good"]]}, r"quality is List\(String\); expected text"),
-        (KNOWN_CELLS | {"started_at": [AT.date()]}, "started_at is Date; expected a timestamp"),
+        (KNOWN_CELLS | {"started_at": [AT.time()]}, "started_at is Time; expected a timestamp"),
         (KNOWN_CELLS | {"ended_at": ["2026-01-05"]}, "ended_at is String; expected a timestamp"),
         (KNOWN_CELLS | {"label": [{"a": 1}]}, r"label is Struct.*; expected text"),
     ],
@@ -315,6 +315,11 @@ def test_parquet_of_other_types_is_refused_by_column(read_parquet, cells, told):
     with pytest.raises(FileError, match=f"^monday.parquet: {told}") as refusal:
         read_parquet(pl.DataFrame(cells))
     assert refusal.value.code == "wrong_type"
+
+
+def test_a_date_of_parquet_is_its_midnight(read_parquet):
+    parsed = read_parquet(pl.DataFrame(CELLS | {"recorded_at": [AT.date()]}))
+    assert parsed.readings["recorded_at"].to_list() == [AT.replace(hour=0, minute=0, second=0, microsecond=0)]
 
 
 def test_parquet_with_other_columns_is_refused(read_parquet):

@@ -83,6 +83,12 @@ def test_a_name_that_leaves_machine_or_time_open_is_told(name, told):
         read_name(name)
 
 
+def test_the_name_of_the_publishers_zip_tells_the_level_of_noise(tmp_path):
+    parsed = read(packed(tmp_path / "6_dB_fan.zip", {"fan/id_00/normal/00000000.wav": MONO}))
+    assert parsed.labels.select("machine_id", "label").rows() == [("mimii.fan-id_00-6dB", "normal")]
+    assert parsed.snapshots["recorded_at"].to_list() == [year(2011)]
+
+
 def test_a_second_clip_of_one_unknown_name_is_told(tmp_path):
     parsed = read(packed(tmp_path / "a.zip", {"a/fan.wav": MONO, "b/fan.wav": MONO, "b/pump.wav": MONO}))
     assert parsed.snapshots["machine_id"].to_list() == ["mimii.fan", "mimii.pump"]

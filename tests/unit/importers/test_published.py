@@ -233,6 +233,18 @@ def test_telemetry_lands_as_readings_to_the_last_digit(tmp_path):
     ]
 
 
+def test_an_age_that_is_no_whole_years_is_told_and_the_other_machines_land(tmp_path):
+    ages = ["3.5", "18.0", " 7 ", "-1", "26", "nan", "old", ""]
+    rows = [("machineID", "model", "age"), *((str(number), "m", age) for number, age in enumerate(ages))]
+    parsed = read(write(tmp_path, "PdM_machines.csv", rows), "azure-pdm")
+    assert parsed.events.select("machine_id", "occurred_at", "note").rows() == [
+        ("x.1", datetime(1997, 1, 1, tzinfo=UTC), "age 18 years at the beginning of the published data"),
+        ("x.2", datetime(2008, 1, 1, tzinfo=UTC), "age 7 years at the beginning of the published data"),
+    ]
+    assert set(parsed.broken["reasons"]) == {"age: expected whole years from 0 to 25"}
+    assert parsed.broken["found"].to_list() == ["3.5", "-1", "26", "nan", "old", None]
+
+
 def test_all_files_of_azure_in_one_zip_are_each_known_by_their_header(tmp_path):
     members = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in PDM.items()}
     parsed = read(zipped(tmp_path / "azure.zip", members), "azure-pdm")

@@ -121,6 +121,95 @@ def test_a_sensor_that_the_mapping_of_a_long_table_does_not_list_is_told(tmp_pat
     assert read(path, mapping).readings["sensor"].to_list() == ["T1", "X9"]
 
 
+FLAGS = """
+time = "t"
+machine = "m"
+[labels]
+TWF = { kind = "fault", as = "flags" }
+"Over strain" = { kind = "fault", as = "flags", label = "osf" }
+"""
+
+
+def flagged(*cells: tuple[str, str]) -> list[tuple[str, ...]]:
+    rows = [(f"2026-01-05T06:{minute:02d}:00Z", *flags) for minute, flags in enumerate(cells)]
+    return [("t", "TWF", "Over strain"), *rows]
+
+
+@pytest.mark.parametrize(("false", "true"), [("0", "1"), ("0.0", "1.0"), ("false", "TRUE"), ("", " 1 ")])
+def test_flags_of_one_kind_are_labels_of_their_own_while_they_are_true(tmp_path, monkeypatch, false, true):
+    monkeypatch.setattr(text, "PIECE", 60)
+    rows = flagged((false, true), (true, true), (true, false), (false, false), (true, true))
+    labels = read(write(tmp_path, "a.csv", rows), FLAGS).labels.sort("label", "started_at")
+    minutes = [AT + timedelta(minutes=minute) for minute in range(5)]
+    assert labels.select("kind", "label", "started_at", "ended_at").rows() == [
+        ("fault", "TWF", minutes[1], minutes[2]),
+        ("fault", "TWF", minutes[4], minutes[4]),
+        ("fault", "osf", minutes[0], minutes[1]),
+        ("fault", "osf", minutes[4], minutes[4]),
+    ]
+
+
+@pytest.mark.parametrize("cast", [pl.Boolean, pl.Int8, pl.Float64])
+def test_flags_of_parquet_are_read_whatever_their_type(tmp_path, cast):
+    frame = pl.DataFrame({"t": [AT, AT + timedelta(minutes=1)], "TWF": [0, 1], "Over strain": [1, 0]})
+    frame.with_columns(pl.col("TWF", "Over strain").cast(cast)).write_parquet(tmp_path / "a.parquet")
+    assert sorted(read(tmp_path / "a.parquet", FLAGS).labels["label"]) == ["TWF", "osf"]
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_told(tmp_path):
+    parsed = read(write(tmp_path, "a.csv", flagged(("1", "0"), ("2", "0"), ("1", "0"))), FLAGS)
+    assert parsed.broken.rows() == [(1, "TWF", "2", "TWF: expected 0 or 1, false or true")]
+    assert parsed.labels["started_at"].to_list() == [AT, AT + timedelta(minutes=2)]
+
+
+@pytest.mark.parametrize(
+    ("time", "zone", "at"),
+    [("2026-01-05", "UTC", datetime(2026, 1, 5, tzinfo=UTC)), ("2026-07-05", "Europe/Berlin", datetime(2026, 7, 4, 22, tzinfo=UTC))],
+)  # fmt: skip
+def test_a_plain_date_is_its_midnight_in_the_zone(tmp_path, time, zone, at):
+    mapping = 'time = "t"\nmachine = "m"\nsensors = { v = "v" }'
+    path = write(tmp_path, "a.csv", [("t", "v"), (time, "1.5")])
+    assert read(path, mapping, zone).readings["recorded_at"].to_list() == [at]
+    frame = pl.DataFrame({"t": [time], "v": [1.5]}).with_columns(pl.col("t").str.to_date())
+    frame.write_parquet(tmp_path / "a.parquet")
+    assert read(tmp_path / "a.parquet", mapping, zone).readings["recorded_at"].to_list() == [at]
+
+
+def test_a_time_is_no_value_of_a_sensor(tmp_path):
+    frame = pl.DataFrame({"t": [AT], "v": [AT], "w": [AT.date()]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    parsed = read(tmp_path / "a.parquet", 'time = "t"\nmachine = "m"\nsensors = { v = "v", w = "w" }')
+    assert parsed.readings.is_empty()
+    assert parsed.broken["column"].to_list() == ["v", "w"]
+
+
+def test_a_draft_knows_a_plain_date(tmp_path):
+    assert 'time = { column = "day" }' in drafted(tmp_path, [("day", "v"), ("2026-01-05", "1.5")])
+    pl.DataFrame({"day": [AT.date()], "v": [1.5]}).write_parquet(tmp_path / "a.parquet")
+    assert 'time = { column = "day" }' in draft(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("first", "rows", "is_dropped"), [(0, 30, True), (1, 30, True), (1, 2, False), (1, 9, False), (20, 30, False)]
+)
+def test_a_draft_leaves_out_what_counts_many_rows_from_their_first(tmp_path, first, rows, is_dropped):
+    lines = [(f"2026-01-05T06:{row:02d}:00Z", str(first + row)) for row in range(rows)]
+    told = drafted(tmp_path, [("t", "level"), *lines])
+    assert ("counts the rows" in told) == is_dropped
+    assert ("[sensors]" in told) != is_dropped
+
+
+def test_a_draft_of_words_and_flags_can_be_imported_as_it_is(tmp_path):
+    rows = [("t", "v", "status", "class", "fault A", "fault_b"), ("2026-01-05T06:00:00Z", "1.5", "ok", "x", "1", "1")]
+    told = drafted(tmp_path, rows)
+    assert sorted(read(tmp_path / "line 7.csv", told).labels.select("kind", "label").rows()) == [
+        ("class_status", "x"),
+        ("fault", "fault_a"),
+        ("fault", "fault_b"),
+        ("status", "ok"),
+    ]
+
+
 def test_a_table_with_two_columns_of_one_name_cannot_be_drafted(tmp_path):
     with pytest.raises(FileError, match="two columns have the same name"):
         drafted(tmp_path, [("t", "v", "v"), ("2026-01-05T06:00:00Z", "1", "2")])
@@ -179,6 +268,14 @@ MINIMAL = {"time": "t", "machine": "m", "sensors": {"v": "v"}}
         ({"long": {"sensor": "s"}}, "long: found .*; expected"),
         ({"labels": {"s": {"kind": "status", "as": "spans"}}}, "labels.s: as is 'spans'; expected"),
         ({"labels": {"s": {}}}, "labels.s: kind is None"),
+        ({"labels": {"a": {"kind": "x"}, "b": {"kind": "x"}}}, "'a' and 'b' are both of kind 'x'.* as = \"flags\""),
+        ({"labels": {"a": {"kind": "x"}, "b": {"kind": "x", "as": "flags"}}}, "'a' and 'b' are both of kind 'x'"),
+        (
+            {"labels": {n: {"kind": "x", "as": "flags", "label": "y"} for n in "ab"}},
+            "'a' and 'b' are both of kind 'x' .* label 'y'",
+        ),
+        ({"labels": {"a b": {"kind": "x", "as": "flags"}}}, "labels.a b: label is 'a b'; expected a name"),
+        ({"labels": {"a": {"kind": "x", "label": "y"}}}, 'labels.a: label goes with as = "flags"'),
         ({"ignore": "note"}, "ignore: found 'note'; expected a list"),
         ({"ignore": ["v"]}, "column 'v' is named for two purposes"),
         ({"decimal": ";"}, "decimal: found ';'"),
@@ -201,10 +298,10 @@ def drafted(tmp_path: Path, rows: list[tuple[str, ...]], **dialect: Any) -> str:
 
 
 def test_a_draft_can_be_imported_as_it_is_where_nothing_is_in_doubt(tmp_path):
-    rows = [("time", "machine", "Oil [degF]", "row"), ("2026-01-05T06:00:00Z", "a", "212,5", "1"), ("2026-01-05T06:01:00Z", "b", "212,5", "2")]  # fmt: skip
+    rows = [("time", "machine", "Oil [degF]", "row"), *((f"2026-01-05T06:{row:02d}:00Z", "ab"[row % 2], "212,5", str(row + 1)) for row in range(10))]  # fmt: skip
     told = drafted(tmp_path, rows, separator=";")
     parsed = read(tmp_path / "line 7.csv", told)
-    assert parsed.readings.select("machine_id", "sensor").rows() == [("x.a", "oil_c"), ("x.b", "oil_c")]
+    assert parsed.readings.select("machine_id", "sensor").rows() == [("x.a", "oil_c"), ("x.b", "oil_c")] * 5
     assert '"row",  # counts the rows' in told
     assert "becomes degC" not in told.splitlines()[0]
 

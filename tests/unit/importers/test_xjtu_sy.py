@@ -44,10 +44,36 @@ def test_all_fifteen_bearings_land_with_the_speed_of_their_condition(folder, spe
     assert taken["speed_rpm"].unique().to_list() == [speed]
 
 
-@pytest.mark.parametrize("data", [xjtu(end="\r\n")[0], b"\xef\xbb\xbf" + DATA, DATA.rstrip(b"\n")])
+@pytest.mark.parametrize("data", [xjtu(end="\r\n")[0], b"\xef\xbb\xbf" + DATA])
 def test_line_ends_and_a_byte_order_mark_change_nothing(data, tmp_path):
     parsed = read(packed(tmp_path / "a.zip", {"Bearing1_1/1.csv": data}))
     assert np.array_equal(np.frombuffer(parsed.snapshots["samples"][1], "<f8"), VALUES[:, 1])
+
+
+def ending(text: str) -> bytes:
+    return DATA.rsplit(b",", 1)[0] + b"," + text.encode()
+
+
+@pytest.mark.parametrize(("text", "value"), [("0.12345", 0.12345), ("-0.00001", -1e-5), ("0.12345\r", 0.12345)])
+def test_the_last_line_end_may_be_missing_where_the_last_number_is_whole_to_see(text, value, tmp_path):
+    taken = read(packed(tmp_path / "a.zip", {"Bearing1_1/1.csv": ending(text)})).snapshots
+    assert np.frombuffer(taken["samples"][1], "<f8")[-1] == value
+
+
+@pytest.mark.parametrize("text", ["0.1234", "0.", "0", "-", "1.5e-0", "1.5e-05"])
+def test_a_file_cut_within_its_last_number_is_told(text, tmp_path):
+    files = {"Bearing1_1/1.csv": ending(text), "Bearing1_1/2.csv": DATA}
+    parsed = read(packed(tmp_path / "a.zip", files))
+    assert parsed.snapshots.height == 2
+    assert (
+        f"no line end, and its last number, {text}, has fewer decimals than 5 of others" in parsed.broken["reasons"][0]
+    )
+
+
+def test_whole_numbers_do_not_show_a_cut(tmp_path):
+    lines = ["Horizontal_vibration_signals,Vertical_vibration_signals", *["12,34"] * 32_768]
+    parsed = read(packed(tmp_path / "a.zip", {"Bearing1_1/1.csv": "\n".join(lines).encode(), "Bearing1_1/2.csv": DATA}))
+    assert "no line end" in parsed.broken["reasons"][0]
 
 
 @pytest.mark.parametrize(
