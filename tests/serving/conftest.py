@@ -3,8 +3,8 @@
 import math
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,15 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield dsn
 
 
+@pytest.fixture
+def unprepared(url: str) -> Iterator[str]:
+    """A database on the same server with nothing of ours in it."""
+    if os.environ[EDITIONS["apache"]].rpartition("/")[0] not in url:
+        pytest.skip("this server has one database")
+    with database() as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose pump heats up from the third day on: rows in every table but `outages` and `data_quality`."""
@@ -79,6 +88,12 @@ def served(url: str, lived: Path, tmp_path: Path) -> Iterator["Served"]:
     """That home, published to a server."""
     with _published(url, lived, tmp_path / "home") as home:
         yield home
+
+
+@pytest.fixture
+def publishing(lived: Path, tmp_path: Path) -> Callable[[str], AbstractContextManager["Served"]]:
+    """That home, published to the server of an address."""
+    return lambda url: _published(url, lived, tmp_path / "home")
 
 
 @pytest.fixture(scope="module")

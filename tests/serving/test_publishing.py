@@ -17,6 +17,8 @@ from serving_rows import late
 from jobs.definitions import build_definitions
 from pipelines.contracts.views import VIEWS
 from resources import migrations
+from resources.lake import Lake
+from resources.serving import loading, rollup
 from resources.serving.interface import QueryError, ServingError
 from resources.serving.layout import BIG, LAYOUTS
 from resources.serving.schema import HEAD, is_current, prepare
@@ -211,3 +213,62 @@ def test_every_version_of_the_schema_is_upgraded_to_the_newest(served):
             list(server.publish(served.lake, LAYOUTS))
             counted = "SELECT count(*) FROM readings"
             assert server.query(counted).rows == served.server.query(counted).rows
+
+
+FIRST_ROWS = """
+    INSERT INTO store.machine_names (machine_id, source) VALUES ('line.gone', 'line');
+    INSERT INTO store.window_features
+        SELECT now(), 600, 1, 0, null, 0, 0, null, 1, machine, 1, 1, 1 FROM store.machine_names WHERE source = 'line';
+    INSERT INTO store.machines
+        VALUES ('line', 'line.gone', 'pump', 'x', 'low', null, null, null, null, '[]', '[]', 'older');
+    CREATE VIEW bi.window_features AS SELECT machine, mean, std FROM store.window_features;
+    CREATE VIEW bi.machines AS SELECT machine_id, site FROM store.machines;
+"""
+
+
+def test_of_a_server_of_the_first_version_only_tables_that_changed_are_taken_anew(unprepared, lived, publishing):
+    lake = Lake(root=str(lived / "lake"))
+    prepare(lambda: psycopg.connect(unprepared), until="0001")
+    with TimescaleServing(unprepared, "x").connected() as connection:
+        loading.publish(connection, lake, LAYOUTS["readings"])
+        rollup.catch_up(connection)
+        connection.execute(FIRST_ROWS)
+        for table in ("machines", "window_features"):
+            now = lake.changes(table, None)
+            noted = [table, now.table_id, now.version]
+            connection.execute("INSERT INTO store.taken VALUES (%s, %s, %s, now())", noted)
+        readings = "SELECT taken_at FROM store.taken WHERE table_name = 'readings'"
+        before = connection.execute(readings).fetchone()
+    with publishing(unprepared) as served:
+        assert served.differing() == []
+        with served.server.connected() as connection:
+            assert connection.execute(readings).fetchone() == before
+
+
+def test_an_upgrade_that_would_take_away_a_view_of_others_changes_nothing(unprepared):
+    prepare(lambda: psycopg.connect(unprepared), until="0001")
+    server = TimescaleServing(unprepared, "x")
+    with server.connected() as connection:
+        connection.execute("CREATE VIEW bi.machines AS SELECT machine_id FROM store.machines")
+        connection.execute("CREATE OR REPLACE VIEW public.mine AS SELECT * FROM bi.machines")
+        with pytest.raises(ServingError, match=r"view mine depends on view bi\.machines"):
+            server.prepare()
+        assert connection.execute("SELECT version_num FROM store.schema_version").fetchone() == ("0001",)
+        connection.execute("DROP VIEW public.mine")
+    server.prepare()
+
+
+def test_of_a_corrected_event_the_newest_version_alone_is_told(served):
+    rows = served.lake.read("events").head(1)
+    seq = served.lake.next_seq("events", source="floor")
+    corrected = rows.with_columns(note=pl.lit("seal"), batch_seq=pl.lit(seq, pl.Int64), batch_id=pl.lit("corrected"))
+    counted = served.server.query("SELECT count(*) FROM events").rows
+    served.lake.append("events", corrected, source="floor", batches={"corrected": seq})
+    served.catalog.rebuild()
+    for _ in ("what is new", "all of it"):
+        assert "events" in served.publish()
+        assert served.differing() == []
+        assert served.server.query("SELECT count(*) FROM events").rows == counted
+        assert served.server.query("SELECT count(*) FROM events WHERE note = 'seal'").rows == [(1,)]
+        with served.server.connected() as connection:
+            connection.execute("DELETE FROM store.taken WHERE table_name = 'events'; DELETE FROM store.events")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from resources.serving.binary_copy import EPOCH_US, HEADER, TRAILER, encoded, is_fixed_width
 from resources.serving.layout import LAYOUTS
 
-TYPES = {"a": "integer", "b": "bigint", "c": "double precision", "t": "timestamptz"}
-SCHEMA = {"a": pl.Int32, "b": pl.Int64, "c": pl.Float64, "t": pl.Datetime("us", "UTC")}
-FORMATS = {"integer": ">i", "bigint": ">q", "double precision": ">d", "timestamptz": ">q"}
+TYPES = {"a": "integer", "b": "bigint", "c": "double precision", "t": "timestamptz", "f": "boolean"}
+SCHEMA = {"a": pl.Int32, "b": pl.Int64, "c": pl.Float64, "t": pl.Datetime("us", "UTC"), "f": pl.Boolean}
+FORMATS = {"integer": ">i", "bigint": ">q", "double precision": ">d", "timestamptz": ">q", "boolean": "?"}
 SECONDS = st.floats(631_152_000.0, 4_102_444_800.0)  # 1990 to 2100
 MOMENTS = SECONDS.map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 ROWS = st.lists(
@@ -21,6 +21,7 @@ ROWS = st.lists(
         st.none() | st.integers(-(2**63), 2**63 - 1),
         st.none() | st.floats(allow_nan=False),
         st.none() | MOMENTS,
+        st.none() | st.booleans(),
     ),
     max_size=30,
 )
@@ -48,7 +49,7 @@ def decoded(data: bytes) -> list[tuple]:
 def test_every_row_comes_out_as_it_went_in(rows):
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     epoch = frame["t"].dt.epoch("us").to_list()
-    told = [(*row[:3], None if at is None else at - EPOCH_US) for row, at in zip(rows, epoch, strict=True)]
+    told = [(*row[:3], None if at is None else at - EPOCH_US, row[4]) for row, at in zip(rows, epoch, strict=True)]
     assert decoded(b"".join(encoded(frame, TYPES))) == told
 
 
