@@ -29,6 +29,7 @@ from jobs.findings import Finding
 from jobs.lock import hold, holder, sign
 from pipelines.contracts.enforce import empty
 from pipelines.contracts.registry import CONTRACTS
+from pipelines.contracts.vocabulary import LANDED
 from resources.home import Home
 from resources.lake import Lake
 from resources.serving.duckdb_catalog import Catalog
@@ -202,7 +203,7 @@ def test_a_missing_table_is_made_and_a_damaged_one_is_told(home):
     assert lake.count("work_orders") == 0
 
 
-@pytest.mark.parametrize("table", ["readings", "labels"])
+@pytest.mark.parametrize("table", LANDED)
 def test_a_table_of_what_arrived_is_not_made_anew_once_anything_landed(home, table):
     """An empty one would empty everything that follows from it: its disk may only not be mounted."""
     place = home.lake / table

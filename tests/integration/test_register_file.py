@@ -100,7 +100,7 @@ def test_what_could_not_be_read_again_is_not_written_and_the_error_names_the_fil
     ("content", "told"),
     [
         (b"[sources", "not readable as TOML"),
-        (b"[sources.a]\nimporters = 'x'", "sources.a: unknown importers; known are healthy, importer, window"),
+        (b"[sources.a]\nimporters = 'x'", "sources.a: unknown importers; known are healthy, importer, table, window"),
         (b"[[machines]]\nid = 'pump'", "machine 1: id is 'pump'; expected text like"),
         (b"# \xff", "can't decode byte 0xff"),
         (b"\xef\xbb\xbf# a byte order mark\n[sources.a]", "not readable as TOML"),

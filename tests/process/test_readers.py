@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from homes import START, Plant
 
-from pipelines.contracts.vocabulary import TABLES
+from pipelines.contracts.vocabulary import LANDED, TABLES
 from resources.lake_maintenance import LakeMaintenance
 from resources.serving import duckdb_catalog as catalog_module
 from resources.serving.duckdb_catalog import Catalog
@@ -23,6 +23,7 @@ from resources.serving.duckdb_catalog import Catalog
 pytestmark = pytest.mark.process
 GRACE = timedelta(seconds=8)
 TABLES_READ = ("readings", "window_features")
+FOLLOWED = (*LANDED, "machines", "operating_states", "window_features", "catalog")
 
 READER = """
 import json, sys, time
@@ -116,7 +117,7 @@ def live(plant: Plant, *, seconds: float) -> dict[str, int]:
     end, done = time.monotonic() + seconds, {"landed": 0, "merged": 0, "vacuumed": 0}
     while time.monotonic() < end:
         file = plant.drop(readings(done["landed"]), f"{done['landed']}.parquet")
-        plant.materialize("readings", "labels", "machines", "window_features", "catalog", files=[file])
+        plant.materialize(*FOLLOWED, files=[file])
         done["landed"] += 1
         if done["landed"] % 5 == 0:
             done["merged"] += sum(maintenance.compact(table)["files_merged"] for table in TABLES_READ)
