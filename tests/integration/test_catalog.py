@@ -168,7 +168,10 @@ def test_of_a_corrected_event_the_newest_version_alone_is_seen(published):
     told = {"source": "a-1", "machine_id": "a-1.m", "kind": "failure", "event": "seal", "occurred_at": START}
     for seq, note in ((64, "leaks"), (128, "replaced")):
         landed = {"ended_at": None, "landed_at": START, "batch_id": note, "batch_seq": seq, "batch_row": 0}
-        rows = conform(pl.DataFrame([{**told, "note": note, **landed}]), CONTRACTS["events"])
+        frame = pl.DataFrame(
+            [{**told, "note": note, **landed}], schema_overrides={"ended_at": pl.Datetime("us", "UTC")}
+        )
+        rows = conform(frame, CONTRACTS["events"])
         published.lake.append("events", rows, source="a-1", batches={note: seq})
     published.catalog.rebuild()
     assert published.rows("SELECT note, batch_seq FROM events") == [("replaced", 128)]
