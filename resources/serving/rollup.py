@@ -44,12 +44,12 @@ def touch(connection: Any, hours: Iterable[datetime]) -> None:
 def orphans(connection: Any) -> list[datetime]:
     """Hours that the rollup tells of series that have no reading in them any more."""
     asked = """
-        SELECT DISTINCT hour FROM store.readings_hourly h
-        WHERE NOT EXISTS (
-            SELECT FROM store.readings r WHERE r.machine = h.machine AND r.sensor = h.sensor
-            AND r.recorded_at >= h.hour AND r.recorded_at < h.hour + INTERVAL '1 hour'
-        )
-    """
+        SELECT DISTINCT hour FROM (
+            SELECT machine, sensor, hour FROM store.readings_hourly
+            EXCEPT
+            SELECT machine, sensor, time_bucket(INTERVAL '1 hour', recorded_at) FROM store.readings
+        ) AS told
+    """  # two sets, not a join by ranges: that took the smaller server out of its memory
     return [row[0] for row in connection.execute(asked)]
 
 
