@@ -113,12 +113,12 @@ def test_the_count_of_a_file_in_pieces_is_that_of_one_that_lands_at_once(tmp_pat
     """A run of a status begins in one piece and ends in another: its row is counted once."""
     head = ",".join(COLUMNS_OF_PUMP)
     rows = [
-        f"{n},2018-04-01 {n // 60:02}:{n % 60:02}:00,{','.join(['1.5'] * 52)},{'NORMAL' if n % 500 < 400 else 'BROKEN'}"
-        for n in range(1000)
+        f"{n},2018-04-01 {n // 60:02}:{n % 60:02}:00,{','.join(['1.5'] * 52)},{'NORMAL' if n % 150 < 120 else 'BROKEN'}"
+        for n in range(300)
     ]
     (tmp_path / "sensor.csv").write_text("\n".join([head, *rows]) + "\n")
     counts = []
-    for name, size in (("one", 1 << 23), ("many", 4096)):
+    for name, size in (("one", 1 << 23), ("many", 8192)):
         monkeypatch.setattr(text, "PIECE", size)
         monkeypatch.setattr(landing, "BYTES_AT_ONCE", size)
         home = Home(tmp_path / name)
@@ -128,4 +128,4 @@ def test_the_count_of_a_file_in_pieces_is_that_of_one_that_lands_at_once(tmp_pat
         source = Source("pump", "kaggle-pump")
         counts.append(land([put], source=source, lake=lake, inbox=inbox, now=NOW, again=False).receipt)
     assert counts[0] == counts[1]
-    assert (counts[1].rows_landed, counts[1].rows_empty, counts[1].labels_landed) == (1000, 0, 4)
+    assert (counts[1].rows_landed, counts[1].rows_empty, counts[1].labels_landed) == (300, 0, 4)
