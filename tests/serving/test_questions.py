@@ -56,8 +56,8 @@ def plant(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]
         yield plant
 
 
-def test_simulated_data_before_and_after_late_readings(url, plant):
-    asked = Asked(plant, url)
+def test_simulated_data_before_and_after_late_readings(emptied, plant):
+    asked = Asked(plant, emptied)
     asked.publish()
     assert asked.differ() == []
     assert all(asked.as_reader(question.sql).rows for question in QUESTIONS)
@@ -66,7 +66,7 @@ def test_simulated_data_before_and_after_late_readings(url, plant):
     assert asked.differ() == []
 
 
-def test_the_real_pump(url, tmp_path, data_dir):
+def test_the_real_pump(emptied, tmp_path, data_dir):
     from jobs.importing import import_files
     from jobs.running import run_all
 
@@ -74,7 +74,7 @@ def test_the_real_pump(url, tmp_path, data_dir):
     assert import_files(root, dataset="kaggle-pump", path=Path(data_dir("kaggle_pump")), source="pump")["files"]
     assert run_all(root, source=None, day="2018-04-04", select=None)["failures"] == []
     with dg.DagsterInstance.ephemeral() as instance:
-        asked = Asked(Plant(root, instance), url)
+        asked = Asked(Plant(root, instance), emptied)
         asked.publish()
         assert asked.server.query("SELECT count(*) > 1000 FROM readings").rows == [(True,)]
         assert asked.differ() == []
