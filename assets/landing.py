@@ -356,6 +356,8 @@ def _versions(table: str, files: Sequence[File], source: str, lake: Lake) -> pl.
     time = CONTRACTS[table].metadata["time"]
     rows = [getattr(file.parsed, table) for file in files]
     spans = [span for frame in rows if (span := _span(frame, time))]
+    if not lake.may_hold(table, source=source, spans=spans):
+        return lake.columns(table).select(standing_columns(table))
     keys = pl.concat([frame.select(KINDS[table].key) for frame in rows])
     return lake.read(table, source=source, spans=spans, time=time, columns=standing_columns(table), keys=keys)
 

@@ -334,6 +334,14 @@ class Lake(dg.ConfigurableResource["Lake"]):
         assert found is None or isinstance(found, datetime)
         return found
 
+    def may_hold(self, table: str, *, source: str, spans: Sequence[Span]) -> bool:
+        """Whether rows of a source can lie on a day of the spans, from the log alone."""
+        files = self._files_of(table, source)
+        if files.is_empty() or not spans:
+            return False
+        days = files["partition.day"]
+        return any(days.is_between(span.since.date(), span.until.date()).any() for span in spans)
+
     def count(self, table: str, *, source: str | None = None) -> int:
         """Rows of a table, of one source or all, from the log alone."""
         return int(self._files_of(table, source)["num_records"].sum())

@@ -24,7 +24,13 @@ def write_parts(root: Path, rows: pl.DataFrame, *, partition_by: list[str]) -> l
     """
     if not partition_by:
         return [_written(root, {}, rows)]
-    parts = rows.partition_by(partition_by, maintain_order=True, as_dict=True, include_key=False)
+    if rows.select((pl.col(partition_by).min() == pl.col(partition_by).max()).all()).row(0) == (True,) * len(
+        partition_by
+    ):
+        key = rows.select(partition_by).row(0)  # most files are of one day, and to part them costs as much as to write
+        parts = {key: rows.drop(partition_by)}
+    else:
+        parts = rows.partition_by(partition_by, maintain_order=True, as_dict=True, include_key=False)
     return [_written(root, dict(zip(partition_by, map(str, key), strict=True)), part) for key, part in parts.items()]
 
 

@@ -151,10 +151,13 @@ def sort_out(
         if table == "readings":
             kept, impossible = _possible(kept)
             reasons.append(impossible)
+        has_repeats = _has_repeats(kept, kind.key)
         if table in ("readings", "snapshots"):
-            kept, mistimed = _in_time(kept, kind, now)
+            kept, mistimed = _in_time(kept, kind, now, has_repeats=has_repeats)
             reasons.append(mistimed)
-        landing[table], again = _new(_last(kept, kind.key), standing[table], batch, kind)
+        if has_repeats:
+            kept = _last(kept, kind.key)
+        landing[table], again = _new(kept, standing[table], batch, kind)
         corrected += again if table == "readings" else 0
         refused += [_told(rows, kind) for rows in reasons]
     rejected = pl.concat(refused)
@@ -203,7 +206,7 @@ def _told(rows: pl.DataFrame, kind: Kind) -> pl.DataFrame:
 
 def _last(good: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Of the rows of a file with one key the last: within a file the later row wins."""
-    return good.unique(subset=list(key), keep="last", maintain_order=True) if _has_repeats(good, key) else good
+    return good.unique(subset=list(key), keep="last", maintain_order=True)
 
 
 def _has_repeats(rows: pl.DataFrame, key: Sequence[str]) -> bool:
@@ -223,14 +226,14 @@ def _possible(good: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return good.filter(possible), good.filter(~possible).with_columns(reasons=reasons)
 
 
-def _in_time(good: pl.DataFrame, kind: Kind, now: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _in_time(good: pl.DataFrame, kind: Kind, now: datetime, *, has_repeats: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows whose clock can be right, and the others with their `reasons`.
 
     Of a clock that stands still every value is refused: nobody can say which of them was measured at that time.
     """
     newest = good["recorded_at"].max()
     is_early = newest is None or (isinstance(newest, datetime) and newest <= now + AHEAD)
-    if is_early and not _has_repeats(good, kind.key):
+    if is_early and not has_repeats:
         return good, good.clear().with_columns(reasons=pl.lit(""))
     crowded = good.group_by(kind.key).agg(pl.col(kind.found).n_unique()).filter(pl.col(kind.found) >= STANDS_STILL)
     still = good.join(crowded, on=kind.key, how="semi")
