@@ -166,6 +166,7 @@ def fetch(
     if not wanted:
         raise DownloadError(_nothing(place, offered, only))
     folder.mkdir(parents=True, exist_ok=True)
+    pooch.get_logger().setLevel("WARNING")  # what it says else is for whoever sees no bar
     seen = read_json(folder / SEEN) or {}
     told = []
     for remote in wanted:

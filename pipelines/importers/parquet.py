@@ -41,6 +41,9 @@ def _batches(path: Path, expect: Callable[[Sequence[str]], None], values: int) -
         with ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
             names = file.schema_arrow.names
             expect(names)
+            if "batch_row" in names:
+                told = "a column is called batch_row, as our count of rows; rename it"
+                raise FileError("reserved_column", f"{path.name}: {told}")
             rows = max(1, values // max(1, len(names)))
             yield pl.DataFrame(file.schema_arrow.empty_table())
             for batch in file.iter_batches(batch_size=rows):

@@ -23,6 +23,7 @@ PIECE = 8 << 20
 FIRST_ROWS = 1 << 20
 LONGEST_LINE = 4 << 20
 BOM = b"\xef\xbb\xbf"
+ROW = "batch_row"
 QUOTE, LINE_END = ord('"'), ord("\n")
 
 Parse = Callable[[str, Dialect, Iterator[pl.DataFrame]], Iterator[Parsed]]
@@ -110,6 +111,8 @@ def _refused(name: str, error: FileError, row: int) -> Parsed:
 def _checked(member: Member, text: TextFormat, size: int) -> Dialect:
     """The dialect of a file whose structure holds from its first to its last byte."""
     dialect = text.dialect(member.name, first_line(member))
+    if ROW in dialect.columns:
+        raise FileError("reserved_column", f"{member.name}: a column is called {ROW}, as our count of rows; rename it")
     row = 0
     last = b""
     holds_commas = False

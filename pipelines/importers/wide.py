@@ -15,11 +15,17 @@ def long_readings(frame: pl.DataFrame, values: Mapping[str, pl.Series]) -> pl.Da
         values: Of every row, by sensor.
     """
     wide = pl.DataFrame(dict(values), schema_overrides=dict.fromkeys(values, pl.Float64))
+    beside = {name: f"/{name}" for name in READ}  # a sensor may be called `value`, but none begins with a stroke
+    known = {"machine_id": frame["machine_id"], "batch_row": frame["batch_row"], "recorded_at": frame["at"]}
     return (
-        wide.with_columns(frame["machine_id"], frame["batch_row"], frame["at"].alias("recorded_at"))
+        wide.with_columns(column.alias(beside[name]) for name, column in known.items())
         .unpivot(
-            list(values), index=["machine_id", "recorded_at", "batch_row"], variable_name="sensor", value_name="value"
+            list(values),
+            index=[beside[name] for name in known],
+            variable_name=beside["sensor"],
+            value_name=beside["value"],
         )
+        .rename({told: name for name, told in beside.items() if name != "quality"})
         .drop_nulls(["value", "recorded_at"])
         .with_columns(quality=pl.lit("good"))
         .select(READ.names())

@@ -402,3 +402,18 @@ def test_the_repeated_hour_of_the_nab_series_is_twelve_corrections_of_one_clock(
     assert readings.height - readings["recorded_at"].n_unique() == 12
     twice = readings.filter(pl.col("recorded_at").is_duplicated())["recorded_at"]
     assert (twice.min(), twice.max()) == (datetime(2014, 1, 7, 2, tzinfo=UTC), datetime(2014, 1, 7, 2, 55, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("name", ["value", "sensor", "recorded_at", "machine_id", "at", "quality"])
+def test_a_sensor_may_be_called_like_a_column_of_ours(tmp_path, name):
+    (tmp_path / "t.csv").write_text(f"when,{name}\n2026-01-05T00:00:00Z,1.5\n")
+    table = {"time": {"column": "when"}, "machine": "m", "sensors": {name: {"sensor": name}}}
+    (piece,) = read_file(tmp_path / "t.csv", Source("line", "table", table=table))
+    assert piece.readings.select("machine_id", "sensor", "value").rows() == [("line.m", name, 1.5)]
+
+
+def test_a_column_called_like_our_count_of_rows_is_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("when,batch_row\n2026-01-05T00:00:00Z,7\n")
+    table = {"time": {"column": "when"}, "machine": "m", "sensors": {"batch_row": {"sensor": "b"}}}
+    with pytest.raises(FileError, match="is called batch_row"):
+        list(read_file(tmp_path / "t.csv", Source("line", "table", table=table)))
