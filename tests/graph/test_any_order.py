@@ -103,7 +103,7 @@ def test_the_readings_show_all_that_the_tables_tell(at_once):
     assert not any(rows.is_empty() for name, rows in at_once.items() if name not in untold)
 
 
-@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(deliveries())
 def test_any_order_and_any_cutting_ends_in_the_same_tables(at_once, tmp_path_factory, runs):
     arrives_so(runs, at_once, tmp_path_factory)

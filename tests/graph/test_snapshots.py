@@ -66,7 +66,7 @@ def test_every_channel_is_described_and_followed_in_its_window(at_once):
     assert (rms["n"].item(), rms["mean"].item()) == (2, pytest.approx(told.mean()))
 
 
-@pytest.mark.parametrize("deliveries", [[FILES[::-1]], ONE_BY_ONE[::-1], [FILES[1:3], FILES[:2], FILES[3:]]])
+@pytest.mark.parametrize("deliveries", [ONE_BY_ONE[::-1], [FILES[1:3], FILES[:2], FILES[3:]]])
 def test_in_any_order_and_cut_anyhow_they_end_in_the_same_tables(rig, at_once, deliveries: Sequence):
     for files in deliveries:
         rig.send(*(member(*file) for file in files))

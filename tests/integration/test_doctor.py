@@ -366,22 +366,15 @@ def test_a_source_that_landed_before_the_history_began_is_made_known_to_dagster(
 # --- storage
 
 
+@pytest.mark.slow  # each waits for a server that is not there
 @pytest.mark.parametrize(
     ("text", "is_bare"),
-    [  # each waits for a server that is not there
+    [
         ('storage:\n  postgres:\n    postgres_url: "postgresql://u:secret@h/d"\n', True),
-        *(
-            pytest.param(text, is_bare, marks=pytest.mark.slow)
-            for text, is_bare in (
-                ('storage:\n  postgres:\n    postgres_url: "postgres://u:secret@h/d"\n', True),
-                ('storage:\n  postgres:\n    postgres_url: "postgresql+psycopg2://u:secret@h/d"\n', False),
-                ("storage:\n  postgres:\n    postgres_db: {hostname: h, db_name: d}\n", True),
-                (
-                    "storage:\n  postgres:\n    postgres_db: {hostname: h, db_name: d, scheme: postgresql+psycopg2}\n",
-                    False,
-                ),
-            )
-        ),
+        ('storage:\n  postgres:\n    postgres_url: "postgres://u:secret@h/d"\n', True),
+        ('storage:\n  postgres:\n    postgres_url: "postgresql+psycopg2://u:secret@h/d"\n', False),
+        ("storage:\n  postgres:\n    postgres_db: {hostname: h, db_name: d}\n", True),
+        ("storage:\n  postgres:\n    postgres_db: {hostname: h, db_name: d, scheme: postgresql+psycopg2}\n", False),
     ],
 )
 def test_a_postgresql_address_that_leaves_the_driver_to_chance_is_told_without_its_secret(home, text, is_bare):
